@@ -1,0 +1,237 @@
+"""From counts to the best local maximum of one gene, and of a block of genes, compiled."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from nbglm.newton import CONVERGED, STALLED, Ascent, invert_definite, maximise
+from nbglm.objective import GeneCounts, Layout, collect_counts
+from nbglm.start import starting_values
+
+__all__ = ["EMPTY", "FLAT", "SEPARABLE", "UNCONVERGED", "BlockFit", "climb", "climb_block"]
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+# Reasons to look at a gene again, with exact geometry (nbglm.boundary).
+EMPTY, SEPARABLE, FLAT, UNCONVERGED = 1, 2, 4, 8
+
+_FLAT_VARIANCE = 30.0**2  # a log size known to +-30 at best may as well be infinite
+_RANK_TOLERANCE = 1e-10
+
+
+class BlockFit(NamedTuple):
+    """Maxima of a block of genes, in orthonormal coordinates.
+
+    Attributes
+    ----------
+    theta : ndarray, shape (genes, k)
+        Coefficients.
+    covariance : ndarray, shape (genes, k, k)
+        Inverse observed information.
+    value : ndarray, shape (genes,)
+        Log-likelihoods.
+    evaluations : ndarray of int, shape (genes,)
+        Evaluations of the log-likelihood.
+    flags : ndarray of int, shape (genes,)
+        0, or why a gene must be looked at again.
+    """
+
+    theta: FloatArray
+    covariance: FloatArray
+    value: FloatArray
+    evaluations: IntArray
+    flags: IntArray
+
+
+@njit(cache=True, nogil=True)
+def _sum(values: FloatArray) -> float:
+    total = 0.0
+    for i in range(values.size):
+        total += values[i]
+    return total
+
+
+@njit(cache=True, nogil=True)
+def _better(new: Ascent, old: Ascent) -> bool:
+    """Whether a new ascent ended higher, with converged ones before the others."""
+    margin = 1e-9 * (1.0 + abs(old.value))
+    if new.code == CONVERGED and old.code != CONVERGED:
+        return new.value > old.value - margin
+    return new.value > old.value + margin
+
+
+@njit(cache=True, nogil=True)
+def climb(layout: Layout, gene: GeneCounts, max_evaluations: int) -> Ascent:
+    """Best maximum found from a handful of starts.
+
+    With one dispersion coefficient one start is enough. With more, the log-likelihood can have
+    several maxima (each end of a covariate's range can claim the overdispersion), so ascents
+    also start with the size rising and falling along each dispersion coordinate.
+
+    Parameters
+    ----------
+    layout : Layout
+        Design in orthonormal coordinates.
+    gene : GeneCounts
+        Counts of which at least one is positive.
+    max_evaluations : int
+        Limit for each ascent.
+
+    Returns
+    -------
+    Ascent
+        The best, with the evaluations of all.
+    """
+    p = layout.x.shape[1]
+    q = layout.z.shape[1]
+    length = math.sqrt(_sum(layout.weight))
+    evaluations = 0
+    best = Ascent(np.zeros(1), -math.inf, np.zeros(1), np.zeros((1, 1)), math.inf, 0, STALLED)
+    for s in range(2 + 2 * q):
+        # 0: least squares; 1: constant mean; then along each dispersion coordinate, up and down
+        theta = starting_values(layout, gene, s == 0)
+        if s > 1:
+            theta[p + s // 2 - 1] += length if s % 2 else -length
+        ascent = maximise(theta, layout, gene, max_evaluations)
+        evaluations += ascent.evaluations
+        if best.evaluations == 0 or _better(ascent, best):
+            best = ascent
+        if q <= 1 and best.code == CONVERGED:
+            break
+    return Ascent(
+        best.theta,
+        best.value,
+        best.gradient,
+        best.hessian,
+        best.decrement,
+        evaluations,
+        best.code,
+    )
+
+
+@njit(cache=True, nogil=True)
+def _rank_deficient(gram: FloatArray) -> bool:
+    """Whether a Gram matrix (overwritten) has lost a direction, by pivots of its factor."""
+    k = gram.shape[0]
+    for j in range(k):
+        before = gram[j, j]
+        for l in range(j):
+            before += gram[j, l] * gram[j, l]
+        if not gram[j, j] > _RANK_TOLERANCE * before:
+            return True
+        root = math.sqrt(gram[j, j])
+        for i in range(j + 1, k):
+            gram[i, j] /= root
+        for i in range(j + 1, k):
+            for l in range(j + 1, i + 1):
+                gram[i, l] -= gram[i, j] * gram[l, j]
+        for i in range(j + 1, k):
+            gram[j, i] = 0.0
+    return False
+
+
+@njit(cache=True, nogil=True)
+def _maybe_separated(layout: Layout, gene: GeneCounts) -> bool:
+    """Whether the rows with positive counts leave a direction of either design undetermined."""
+    p = layout.x.shape[1]
+    q = layout.z.shape[1]
+    gram = np.zeros((p, p))
+    gram_z = np.zeros((q, q))
+    for k in range(layout.bounds.size - 1):
+        positive = False
+        for i in range(layout.bounds[k], layout.bounds[k + 1]):
+            if gene.total[i] > 0.0:
+                positive = True
+                for j in range(p):
+                    for l in range(j + 1):
+                        gram[j, l] += layout.x[i, j] * layout.x[i, l]
+        if positive:
+            for j in range(q):
+                for l in range(j + 1):
+                    gram_z[j, l] += layout.z[k, j] * layout.z[k, l]
+    return _rank_deficient(gram) or _rank_deficient(gram_z)
+
+
+@njit(cache=True, nogil=True)
+def has_flat_size(layout: Layout, covariance: FloatArray) -> bool:
+    """Whether the log size of some dispersion group is as good as unknown.
+
+    Parameters
+    ----------
+    layout : Layout
+        Design.
+    covariance : ndarray, shape (k, k)
+        Of its coefficients.
+
+    Returns
+    -------
+    bool
+    """
+    p = layout.x.shape[1]
+    q = layout.z.shape[1]
+    for k in range(layout.z.shape[0]):
+        variance = 0.0
+        for j in range(q):
+            for l in range(q):
+                variance += layout.z[k, j] * covariance[p + j, p + l] * layout.z[k, l]
+        if not variance < _FLAT_VARIANCE:
+            return True
+    return False
+
+
+@njit(cache=True, nogil=True)
+def climb_block(
+    indptr: IntArray, cells: IntArray, counts: FloatArray, layout: Layout, max_evaluations: int
+) -> BlockFit:
+    """Fit every gene of a block that lies in the interior; flag the others.
+
+    Parameters
+    ----------
+    indptr, cells, counts : ndarray
+        The block as compressed sparse columns.
+    layout : Layout
+        Design in orthonormal coordinates.
+    max_evaluations : int
+        Limit for each ascent.
+
+    Returns
+    -------
+    BlockFit
+    """
+    genes = indptr.size - 1
+    k = layout.x.shape[1] + layout.z.shape[1]
+    theta = np.zeros((genes, k))
+    covariance = np.zeros((genes, k, k))
+    value = np.zeros(genes)
+    evaluations = np.zeros(genes, dtype=np.int64)
+    flags = np.zeros(genes, dtype=np.int64)
+    information = np.empty((k, k))
+    for g in range(genes):
+        lo, hi = indptr[g], indptr[g + 1]
+        gene = collect_counts(cells[lo:hi], counts[lo:hi], layout)
+        if not _sum(gene.total) > 0.0:
+            flags[g] = EMPTY
+            continue
+        if _maybe_separated(layout, gene):
+            flags[g] = SEPARABLE
+            continue
+        best = climb(layout, gene, max_evaluations)
+        value[g] = best.value
+        evaluations[g] = best.evaluations
+        for i in range(k):
+            theta[g, i] = best.theta[i]
+            for j in range(k):
+                information[i, j] = -best.hessian[i, j]
+        if best.code != CONVERGED:
+            flags[g] = UNCONVERGED
+        elif not invert_definite(information, covariance[g]) or has_flat_size(
+            layout, covariance[g]
+        ):
+            flags[g] = FLAT
+    return BlockFit(theta, covariance, value, evaluations, flags)

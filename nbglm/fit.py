@@ -1,0 +1,214 @@
+"""Fit every gene: compiled for the interior, exact geometry for the rest, in parallel by blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nbglm.boundary import Resolved, resolve
+from nbglm.climb import EMPTY, BlockFit, climb_block
+from nbglm.objective import collect_counts
+from nbglm.problem import Problem
+from nbglm.status import COEF_STATUS, GENE_STATUS
+
+__all__ = ["FitArrays", "fit_blocks"]
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+MAX_EVALUATIONS = 300
+
+_COEF = {word: code for code, word in enumerate(COEF_STATUS)}
+_GENE = {word: code for code, word in enumerate(GENE_STATUS)}
+
+
+@dataclass(frozen=True)
+class FitArrays:
+    """Everything a fit found, as arrays; genes run along the first axis.
+
+    Attributes
+    ----------
+    coef : ndarray, shape (genes, p + q)
+        Estimates ``[beta, gamma]``: infinite at a limit, NaN where there is none.
+    finite, direction : ndarray, shape (genes, p + q)
+        Predictions use ``finite`` where a design row does not move along ``direction``, and the
+        limit in its direction where it does.
+    covariance : ndarray, shape (genes, p + q, p + q)
+        NaN in the rows and columns of coefficients without a finite estimate.
+    llf : ndarray, shape (genes,)
+        Log-likelihood, or its supremum at a limit.
+    evaluations : ndarray of int, shape (genes,)
+        Evaluations of the log-likelihood.
+    status : ndarray of int8, shape (genes,)
+        Position in ``GENE_STATUS``.
+    coef_status : ndarray of int8, shape (genes, p + q)
+        Position in ``COEF_STATUS``.
+    """
+
+    coef: FloatArray
+    finite: FloatArray
+    direction: FloatArray
+    covariance: FloatArray
+    llf: FloatArray
+    evaluations: IntArray
+    status: NDArray[np.int8]
+    coef_status: NDArray[np.int8]
+
+    @classmethod
+    def concatenate(cls, parts: Iterable[FitArrays]) -> FitArrays:
+        """Join blocks of genes."""
+        blocks = list(parts)
+        return cls(
+            **{
+                name: np.concatenate([getattr(block, name) for block in blocks])
+                for name in cls.__dataclass_fields__
+            }
+        )
+
+
+def _interior(problem: Problem, block: BlockFit) -> FitArrays:
+    """Coefficients and covariances of genes with a finite maximum, for all genes at once."""
+    transform, aliased = problem.transform, problem.aliased
+    finite = block.theta @ transform.T
+    covariance = transform @ block.covariance @ transform.T
+    coef = finite.copy()
+    if not problem.projection.size:
+        coef[:, aliased] = np.nan
+        covariance[:, aliased, :] = np.nan
+        covariance[:, :, aliased] = np.nan
+    return FitArrays(
+        coef=coef,
+        finite=finite,
+        direction=np.zeros_like(finite),
+        covariance=covariance,
+        llf=block.value,
+        evaluations=block.evaluations,
+        status=np.full(finite.shape[0], _GENE["ok"], dtype=np.int8),
+        coef_status=np.tile(
+            np.where(aliased, _COEF["aliased"], _COEF["ok"]).astype(np.int8), (finite.shape[0], 1)
+        ),
+    )
+
+
+def _coef_status(problem: Problem, fit: Resolved, direction: FloatArray) -> NDArray[np.int8]:
+    """Why each coefficient of a gene is infinite or missing, or that it is neither."""
+    p = problem.x_kept.size
+    status = np.full(direction.size, _COEF["ok"], dtype=np.int8)
+    if not fit.converged:
+        status[:] = _COEF["not_converged"]
+    status[fit.undetermined.any(axis=1)] = _COEF["not_identified"]
+    infinite = direction != 0.0
+    status[infinite] = _COEF["separated"]
+    lifted = problem.z_rows @ (direction[p:] * problem.z_scale)
+    if lifted.max(initial=0.0) > -lifted.min(initial=0.0):
+        status[p:][infinite[p:]] = _COEF["poisson_limit"]
+    return status
+
+
+def _without_rounding(directions: FloatArray) -> FloatArray:
+    """Set entries at rounding level, relative to each column, to 0."""
+    size = np.abs(directions).max(axis=0, initial=0.0)
+    return np.where(np.abs(directions) < 1e-9 * size, 0.0, directions)
+
+
+def _limit(problem: Problem, fit: Resolved, *, empty: bool) -> dict[str, object]:
+    """One gene whose maximum may lie at infinity, as the fields of :class:`FitArrays`."""
+    finite, direction, covariance = fit.coef, fit.direction, fit.covariance.copy()
+    if problem.projection.size:
+        project = problem.projection
+        # Aliased columns take no part in the fit, so each is a direction of its own here; the
+        # directions that only this gene leaves open are the others.
+        open_ = fit.undetermined[:, fit.undetermined[~problem.aliased].any(axis=0)]
+        fit = replace(fit, undetermined=_without_rounding(project @ open_))
+        finite, direction = project @ finite, _without_rounding(project @ direction)
+        covariance = project @ covariance @ project.T
+    status = _coef_status(problem, fit, direction)
+    coef = np.where(direction != 0.0, np.copysign(np.inf, direction), finite)
+    coef[status == _COEF["not_identified"]] = np.nan
+    unknown = np.isin(
+        status, [_COEF[word] for word in ("separated", "poisson_limit", "not_identified")]
+    )
+    unknown |= not fit.converged
+    if not problem.projection.size:
+        unknown |= problem.aliased
+        coef[problem.aliased] = np.nan
+    status[problem.aliased] = _COEF["aliased"]
+    covariance[unknown, :] = np.nan
+    covariance[:, unknown] = np.nan
+    return {
+        "coef": coef,
+        "finite": finite,
+        "direction": direction,
+        "covariance": covariance,
+        "llf": fit.value,
+        "evaluations": fit.evaluations,
+        "status": _GENE[_gene_word(status, converged=fit.converged, empty=empty)],
+        "coef_status": status,
+    }
+
+
+def _gene_word(status: NDArray[np.int8], *, converged: bool, empty: bool) -> str:
+    if not converged:
+        return "not_converged"
+    if empty:
+        return "all_zero"
+    present = {COEF_STATUS[code] for code in status}
+    return next((word for word in GENE_STATUS if word in present), "ok")
+
+
+def fit_block(
+    indptr: IntArray, cells: IntArray, counts: FloatArray, problem: Problem
+) -> FitArrays:
+    """Fit the genes of one block of compressed sparse columns.
+
+    Parameters
+    ----------
+    indptr, cells, counts : ndarray
+        Compressed sparse columns: positive counts and the numbers of their cells.
+    problem : Problem
+        Designs, offsets, weights.
+
+    Returns
+    -------
+    FitArrays
+    """
+    block = climb_block(indptr, cells, counts, problem.layout, MAX_EVALUATIONS)
+    fit = _interior(problem, block)
+    for g in np.flatnonzero(block.flags):
+        part = slice(indptr[g], indptr[g + 1])
+        gene = collect_counts(cells[part], counts[part], problem.layout)
+        resolved = resolve(problem, gene, MAX_EVALUATIONS)
+        row = _limit(problem, resolved, empty=block.flags[g] == EMPTY)
+        for name, value in row.items():
+            getattr(fit, name)[g] = value
+    return fit
+
+
+def fit_blocks(
+    blocks: Iterable[tuple[IntArray, IntArray, FloatArray]], problem: Problem, n_jobs: int | None
+) -> Iterator[FitArrays]:
+    """Fit blocks of genes in parallel, in order.
+
+    Parameters
+    ----------
+    blocks : iterable
+        Compressed sparse columns of each block.
+    problem : Problem
+        Designs, offsets, weights.
+    n_jobs : int or None
+        As joblib understands it: None is 1, or what ``joblib.parallel_config`` says.
+
+    Yields
+    ------
+    FitArrays
+        Of each block in turn. Every gene is computed by itself, so the numbers are the same bits
+        for any `n_jobs` and any block size.
+    """
+    from joblib import Parallel, delayed
+
+    # The kernels release the interpreter lock, so threads share the design without copies.
+    parallel = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")
+    yield from parallel(delayed(fit_block)(*block, problem) for block in blocks)

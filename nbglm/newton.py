@@ -1,0 +1,317 @@
+"""Damped Newton ascent for smooth functions that need not be concave.
+
+The loop asks :func:`nbglm.objective.evaluate` for value, gradient and Hessian and knows nothing
+else of the model. It works in coordinates in which the designs are orthonormal
+(:mod:`nbglm.basis`), so no rule below depends on the units of a covariate.
+
+Direction
+    Newton's where the negative Hessian is positive definite; elsewhere each eigenvalue is
+    replaced by its absolute value, which turns ascent away from saddles (Dauphin et al. 2014,
+    *Identifying and attacking the saddle point problem*, NeurIPS 27).
+Length
+    No linear predictor moves by more than a few units in one step, since beyond that the
+    quadratic model says nothing about an exponential; then backtracking until the value rises by
+    a fixed share of what the slope promises. A step that gains more than its quadratic model is
+    doubled: along a tail ``C - A exp(-t)`` plain Newton would add exactly 1 for ever.
+Stop
+    On the Newton decrement ``g' A^-1 g``, the only rule that no rescaling of the coefficients
+    changes. Its square root is the distance from the maximum in standard errors.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from nbglm.objective import GeneCounts, Layout, evaluate
+
+__all__ = ["CONVERGED", "ITERATION_LIMIT", "STALLED", "Ascent", "invert_definite", "maximise"]
+
+FloatArray = NDArray[np.float64]
+
+CONVERGED, STALLED, ITERATION_LIMIT = 0, 1, 2
+
+_DECREMENT = 1e-12  # distance from the maximum below 1e-6 standard errors; one step follows it
+_NOISE_DECREMENT = 1e-7  # accepted when rounding, not the direction, ends the line search
+_MAX_STEP = 4.0  # largest change of a linear predictor in one step
+_ARMIJO = 1e-4
+_BACKTRACKS = 40
+_DOUBLINGS = 6
+_TAIL_DECREMENT = 1e-6  # nearer than this to a maximum a step is not worth doubling
+_SWEEPS = 30
+
+
+class Ascent(NamedTuple):
+    """Where an ascent ended.
+
+    Attributes
+    ----------
+    theta : ndarray, shape (k,)
+        The maximum.
+    value : float
+        The function there.
+    gradient, hessian : ndarray
+        Of the last evaluation, one vanishing step before `theta`.
+    decrement : float
+        Squared Newton decrement of the last evaluation.
+    evaluations : int
+        Number of evaluations of the function.
+    code : int
+        ``CONVERGED``, ``STALLED`` or ``ITERATION_LIMIT``.
+    """
+
+    theta: FloatArray
+    value: float
+    gradient: FloatArray
+    hessian: FloatArray
+    decrement: float
+    evaluations: int
+    code: int
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _solve_definite(
+    matrix: FloatArray, right: FloatArray, factor: FloatArray, out: FloatArray
+) -> bool:
+    """Solve ``matrix @ out = right`` by Cholesky; False if `matrix` is not positive definite."""
+    k = right.size
+    for j in range(k):
+        pivot = matrix[j, j]
+        for l in range(j):
+            pivot -= factor[j, l] * factor[j, l]
+        # Written so that NaN fails too. A pivot at rounding level is not evidence of definiteness.
+        if not pivot > 1e-14 * abs(matrix[j, j]):
+            return False
+        root = math.sqrt(pivot)
+        factor[j, j] = root
+        for i in range(j + 1, k):
+            entry = matrix[i, j]
+            for l in range(j):
+                entry -= factor[i, l] * factor[j, l]
+            factor[i, j] = entry / root
+    for i in range(k):
+        entry = right[i]
+        for l in range(i):
+            entry -= factor[i, l] * out[l]
+        out[i] = entry / factor[i, i]
+    for i in range(k - 1, -1, -1):
+        entry = out[i]
+        for l in range(i + 1, k):
+            entry -= factor[l, i] * out[l]
+        out[i] = entry / factor[i, i]
+    return True
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _diagonalise(matrix: FloatArray, vectors: FloatArray) -> None:
+    """Cyclic Jacobi rotations: `matrix` (overwritten) becomes diagonal, columns its eigenvectors."""
+    k = matrix.shape[0]
+    for i in range(k):
+        for j in range(k):
+            vectors[i, j] = 1.0 if i == j else 0.0
+    for _ in range(_SWEEPS):
+        rotated = False
+        for a in range(k - 1):
+            for b in range(a + 1, k):
+                off = matrix[a, b]
+                if abs(off) <= 1e-15 * math.sqrt(abs(matrix[a, a] * matrix[b, b])):
+                    continue
+                rotated = True
+                ratio = (matrix[b, b] - matrix[a, a]) / (2.0 * off)
+                t = 1.0 / (abs(ratio) + math.hypot(ratio, 1.0))
+                if ratio < 0.0:
+                    t = -t
+                c = 1.0 / math.hypot(t, 1.0)
+                s = t * c
+                for i in range(k):
+                    left, right = matrix[i, a], matrix[i, b]
+                    matrix[i, a] = c * left - s * right
+                    matrix[i, b] = s * left + c * right
+                for i in range(k):
+                    left, right = matrix[a, i], matrix[b, i]
+                    matrix[a, i] = c * left - s * right
+                    matrix[b, i] = s * left + c * right
+                for i in range(k):
+                    left, right = vectors[i, a], vectors[i, b]
+                    vectors[i, a] = c * left - s * right
+                    vectors[i, b] = s * left + c * right
+        if not rotated:
+            break
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _saddle_free(matrix: FloatArray, right: FloatArray, out: FloatArray) -> None:
+    """Solve with the absolute values of the eigenvalues of `matrix` (overwritten)."""
+    k = right.size
+    vectors = np.empty((k, k))
+    _diagonalise(matrix, vectors)
+    largest = 0.0
+    for j in range(k):
+        largest = max(largest, abs(matrix[j, j]))
+        out[j] = 0.0
+    floor = 1e-10 * largest + 1e-300
+    for j in range(k):
+        along = 0.0
+        for i in range(k):
+            along += vectors[i, j] * right[i]
+        along /= max(abs(matrix[j, j]), floor)
+        for i in range(k):
+            out[i] += along * vectors[i, j]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def invert_definite(matrix: FloatArray, out: FloatArray) -> bool:
+    """Invert a positive definite matrix; False, and NaN everywhere, if it is not.
+
+    Parameters
+    ----------
+    matrix : ndarray, shape (k, k)
+        Symmetric matrix.
+    out : ndarray, shape (k, k)
+        Overwritten with the inverse.
+
+    Returns
+    -------
+    bool
+    """
+    k = matrix.shape[0]
+    factor = np.empty((k, k))
+    unit = np.zeros(k)
+    column = np.empty(k)
+    for j in range(k):
+        unit[j] = 1.0
+        definite = _solve_definite(matrix, unit, factor, column)
+        unit[j] = 0.0
+        for i in range(k):
+            out[i, j] = column[i] if definite else math.nan
+        if not definite:
+            for i in range(k):
+                for l in range(k):
+                    out[i, l] = math.nan
+            return False
+    return True
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _largest_change(step: FloatArray, layout: Layout) -> float:
+    """Largest absolute change of any linear predictor along a step."""
+    p = layout.x.shape[1]
+    largest = 0.0
+    for i in range(layout.x.shape[0]):
+        change = 0.0
+        for j in range(p):
+            change += layout.x[i, j] * step[j]
+        largest = max(largest, abs(change))
+    for k in range(layout.z.shape[0]):
+        change = 0.0
+        for j in range(layout.z.shape[1]):
+            change += layout.z[k, j] * step[p + j]
+        largest = max(largest, abs(change))
+    return largest
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _move(origin: FloatArray, scale: float, step: FloatArray, out: FloatArray) -> None:
+    """``out = origin + scale * step``."""
+    for i in range(origin.size):
+        out[i] = origin[i] + scale * step[i]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _direction(gradient: FloatArray, hessian: FloatArray, step: FloatArray) -> tuple[bool, float]:
+    """Fill `step`; tell whether it is Newton's, and the slope along it."""
+    k = gradient.size
+    information = np.empty((k, k))
+    factor = np.empty((k, k))
+    finite = True
+    for i in range(k):
+        for j in range(k):
+            information[i, j] = -hessian[i, j]
+            finite &= math.isfinite(information[i, j])
+    if not finite:
+        return False, math.nan
+    definite = _solve_definite(information, gradient, factor, step)
+    if not definite:
+        _saddle_free(information, gradient, step)
+    slope = 0.0
+    for i in range(k):
+        slope += gradient[i] * step[i]
+    return definite, slope
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def maximise(
+    theta0: FloatArray, layout: Layout, gene: GeneCounts, max_evaluations: int
+) -> Ascent:
+    """Climb to a local maximum.
+
+    Parameters
+    ----------
+    theta0 : ndarray, shape (k,)
+        Start.
+    layout, gene
+        What :func:`~nbglm.objective.evaluate` needs.
+    max_evaluations : int
+        Limit on the number of evaluations.
+
+    Returns
+    -------
+    Ascent
+    """
+    k = theta0.size
+    theta = np.empty(k)
+    trial = np.empty(k)
+    step = np.zeros(k)
+    _move(theta0, 0.0, step, theta)
+    gradient, hessian = np.empty(k), np.empty((k, k))
+    trial_gradient, trial_hessian = np.empty(k), np.empty((k, k))
+    value = evaluate(theta, layout, gene, gradient, hessian)
+    noise = 1e-14 * (abs(value) + 2.0 * gene.constant)
+    evaluations = 1
+    while True:
+        definite, slope = _direction(gradient, hessian, step)
+        if not math.isfinite(slope):
+            return Ascent(theta, value, gradient, hessian, math.inf, evaluations, STALLED)
+        if definite and slope <= _DECREMENT:
+            _move(theta, 1.0, step, theta)
+            value += 0.5 * slope
+            return Ascent(theta, value, gradient, hessian, slope, evaluations, CONVERGED)
+        if evaluations >= max_evaluations:
+            return Ascent(theta, value, gradient, hessian, slope, evaluations, ITERATION_LIMIT)
+
+        scale = min(1.0, _MAX_STEP / max(_largest_change(step, layout), 1e-300))
+        backtracks = 0
+        while True:
+            _move(theta, scale, step, trial)
+            trial_value = evaluate(trial, layout, gene, trial_gradient, trial_hessian)
+            evaluations += 1
+            if trial_value >= value + _ARMIJO * scale * slope - noise:
+                break
+            backtracks += 1
+            if backtracks == _BACKTRACKS:
+                code = CONVERGED if definite and slope <= _NOISE_DECREMENT else STALLED
+                return Ascent(theta, value, gradient, hessian, slope, evaluations, code)
+            scale *= 0.5
+        gain = trial_value - value
+        promised = scale * slope * (1.0 - 0.5 * scale) if definite else scale * slope
+        theta, trial = trial, theta
+        value = trial_value
+        gradient, trial_gradient = trial_gradient, gradient
+        hessian, trial_hessian = trial_hessian, hessian
+        if backtracks == 0 and slope > _TAIL_DECREMENT and gain > 1.1 * promised:
+            # `theta` is now one step ahead; try to go on as far again, and again.
+            for _ in range(_DOUBLINGS):
+                _move(theta, scale, step, trial)
+                trial_value = evaluate(trial, layout, gene, trial_gradient, trial_hessian)
+                evaluations += 1
+                if not trial_value > value + 1e-3 * gain:
+                    break
+                scale *= 2.0
+                theta, trial = trial, theta
+                value = trial_value
+                gradient, trial_gradient = trial_gradient, gradient
+                hessian, trial_hessian = trial_hessian, hessian

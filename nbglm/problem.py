@@ -1,0 +1,135 @@
+"""The part of a fit that all genes share, as plain arrays that travel to workers."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import block_diag
+
+from nbglm.basis import null_space, orthonormal_basis
+from nbglm.objective import Layout, make_layout
+
+__all__ = ["Problem", "make_problem"]
+
+FloatArray = NDArray[np.float64]
+
+
+class Problem(NamedTuple):
+    """Designs, offsets and weights, compressed and in orthonormal coordinates.
+
+    Attributes
+    ----------
+    layout : Layout
+        Distinct design rows; its ``x`` and ``z`` are orthonormal under the cell weights.
+    x_rows, z_rows : ndarray, shape (rows, p) and (groups, q)
+        The same rows in the user's columns, each column divided by its largest absolute value,
+        aliased columns included (as zeros, so that they take no part).
+    x_scale, z_scale : ndarray, shape (p,) and (q,)
+        Those divisors.
+    x_transform, z_transform : ndarray, shape (p, rank) and (q, rank)
+        From orthonormal coordinates to the user's coefficients.
+    x_kept, z_kept : ndarray of bool
+        False for aliased columns.
+    projection : ndarray, shape (p + q, p + q) or (0, 0)
+        Onto the row spaces of the designs if minimum-norm coefficients are wanted; else empty.
+    """
+
+    layout: Layout
+    x_rows: FloatArray
+    z_rows: FloatArray
+    x_scale: FloatArray
+    z_scale: FloatArray
+    x_transform: FloatArray
+    z_transform: FloatArray
+    x_kept: NDArray[np.bool_]
+    z_kept: NDArray[np.bool_]
+    projection: FloatArray
+
+    @property
+    def aliased(self) -> NDArray[np.bool_]:
+        """Which of the coefficients ``[beta, gamma]`` are aliased in the design."""
+        return ~np.concatenate([self.x_kept, self.z_kept])
+
+    @property
+    def transform(self) -> FloatArray:
+        """Map from orthonormal coordinates to all coefficients, shape ``(p + q, ranks)``."""
+        joined = np.asarray(block_diag(self.x_transform, self.z_transform))
+        return self.projection @ joined if self.projection.size else joined
+
+
+def _scaled(rows: FloatArray, kept: NDArray[np.bool_]) -> tuple[FloatArray, FloatArray]:
+    scale = np.abs(rows).max(axis=0, initial=0.0)
+    scale[scale == 0.0] = 1.0
+    return np.where(kept, rows / scale, 0.0), scale
+
+
+def _row_space_projection(rows: FloatArray) -> FloatArray:
+    """Projection onto the row space; the other directions change no prediction."""
+    scaled, scale = _scaled(rows, np.ones(rows.shape[1], dtype=bool))
+    idle = null_space(scaled) / scale[:, None]
+    return np.asarray(np.eye(rows.shape[1]) - idle @ np.linalg.pinv(idle))
+
+
+def make_problem(
+    x: FloatArray,
+    z: FloatArray,
+    offset: FloatArray,
+    weights: FloatArray | None = None,
+    *,
+    minimum_norm: bool = False,
+) -> Problem:
+    """Compress and orthonormalise the designs.
+
+    Parameters
+    ----------
+    x, z : ndarray, shape (cells, p) and (cells, q)
+        Designs of log mean and log size in the user's columns.
+    offset : ndarray, shape (cells,)
+        Offset of the log mean.
+    weights : ndarray, shape (cells,), optional
+        Frequency weights.
+    minimum_norm : bool
+        Share the coefficients of aliased columns out evenly (the smallest norm) instead of
+        dropping the later columns.
+
+    Returns
+    -------
+    Problem
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.column_stack([np.ones(6), np.arange(6) % 2])
+    >>> problem = make_problem(x, np.ones((6, 1)), np.zeros(6))
+    >>> problem.layout.weight
+    array([3., 3.])
+    """
+    layout = make_layout(x, z, offset, weights)
+    used = layout.cell_weight > 0
+    x_basis = orthonormal_basis(x[used], layout.cell_weight[used])
+    z_basis = orthonormal_basis(z[used], layout.cell_weight[used])
+    position = np.cumsum(used) - 1
+    first = position[layout.cell_of_row]
+    first_z = first[layout.bounds[:-1]]
+    x_rows, x_scale = _scaled(layout.x, x_basis.kept)
+    z_rows, z_scale = _scaled(layout.z, z_basis.kept)
+    return Problem(
+        layout=layout._replace(
+            x=np.ascontiguousarray(x_basis.q[first]), z=np.ascontiguousarray(z_basis.q[first_z])
+        ),
+        x_rows=x_rows,
+        z_rows=z_rows,
+        x_scale=x_scale,
+        z_scale=z_scale,
+        x_transform=x_basis.transform,
+        z_transform=z_basis.transform,
+        x_kept=x_basis.kept,
+        z_kept=z_basis.kept,
+        projection=np.asarray(
+            block_diag(_row_space_projection(layout.x), _row_space_projection(layout.z))
+            if minimum_norm
+            else np.zeros((0, 0))
+        ),
+    )
