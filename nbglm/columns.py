@@ -1,0 +1,156 @@
+"""Columns of obs as a design uses them, with what must stay the same on new rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from nbglm.exceptions import FormulaError, some_of
+
+__all__ = ["Column", "freeze_column"]
+
+ID_LIKE_FROM = 3  # with fewer cells every factor has one level for each cell
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of obs, frozen at the fit.
+
+    Attributes
+    ----------
+    name : str
+        Its name.
+    kind : str
+        ``numeric``, ``bool`` or ``categorical``.
+    levels : tuple of str
+        Levels that occurred at the fit, in order, for a categorical column.
+    """
+
+    name: str
+    kind: str
+    levels: tuple[str, ...] = ()
+
+    def values(self, series: pd.Series) -> NDArray[np.generic] | pd.Categorical:
+        """The column of new rows, in the form that the fit used.
+
+        Parameters
+        ----------
+        series : Series
+            Column of the same name.
+
+        Returns
+        -------
+        ndarray or Categorical
+
+        Raises
+        ------
+        FormulaError
+            If values are missing, of another kind, or of a level unknown to the fit.
+        """
+        _refuse_missing(self.name, series)
+        kind = _kind(self.name, series)
+        if self.kind == "categorical":
+            labels = series.astype(object).map(str)
+            unseen = [level for level in pd.unique(labels) if level not in self.levels]
+            if unseen:
+                msg = (
+                    f"column {self.name!r} has levels that the fit has not seen: "
+                    f"{some_of(unseen)}. The fit knows {some_of(self.levels, 12)}."
+                )
+                raise FormulaError(msg)
+            return pd.Categorical(labels, categories=list(self.levels))
+        if kind != self.kind and not (kind == "bool" and self.kind == "numeric"):
+            msg = (
+                f"column {self.name!r} was {self.kind} at the fit and is {kind} "
+                f"({series.dtype}) here; convert it."
+            )
+            raise FormulaError(msg)
+        return np.asarray(series.to_numpy(dtype=bool if self.kind == "bool" else np.float64))
+
+
+def _refuse_missing(name: str, series: pd.Series) -> None:
+    missing = series.isna().to_numpy()
+    if missing.any():
+        first = series.index[int(np.argmax(missing))]
+        msg = (
+            f"column {name!r} has {int(missing.sum())} missing values (the first at {first!r}). "
+            f"Drop these cells, fill the values in, or leave the column out of the formula "
+            f"('~ . - {name}')."
+        )
+        raise FormulaError(msg)
+
+
+def _kind(name: str, series: pd.Series) -> str:
+    dtype = series.dtype
+    if isinstance(dtype, pd.CategoricalDtype):
+        return "categorical"
+    if pd.api.types.is_bool_dtype(dtype):
+        return "bool"
+    if pd.api.types.is_complex_dtype(dtype):
+        msg = f"column {name!r} is complex; a formula needs real numbers or categories."
+        raise FormulaError(msg)
+    if pd.api.types.is_numeric_dtype(dtype):
+        return "numeric"
+    if pd.api.types.is_string_dtype(dtype) or dtype == object:
+        if all(isinstance(value, str) for value in series):
+            return "categorical"
+        other = next(value for value in series if not isinstance(value, str))
+        msg = (
+            f"column {name!r} (dtype {dtype}) holds {other!r} ({type(other).__name__}), neither "
+            f"all strings nor a numeric dtype; convert it with pandas.to_numeric or "
+            f"astype('category')."
+        )
+        raise FormulaError(msg)
+    msg = (
+        f"column {name!r} has dtype {dtype}, which a formula cannot use; convert it to numbers "
+        f"(for example days since a date) or to a category."
+    )
+    raise FormulaError(msg)
+
+
+def freeze_column(name: str, series: pd.Series) -> Column:
+    """Record the kind and the levels of a column.
+
+    Levels of a categorical column without a cell are dropped, as R's ``droplevels`` does, since
+    they would make columns of zeros; the levels of a column of strings are sorted.
+
+    Parameters
+    ----------
+    name : str
+        Column name.
+    series : Series
+        Its values.
+
+    Returns
+    -------
+    Column
+
+    Raises
+    ------
+    FormulaError
+        If values are missing, the dtype cannot be used, or every cell has a level of its own.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> freeze_column("g", pd.Series(["b", "a", "b", "a"])).levels
+    ('a', 'b')
+    """
+    _refuse_missing(name, series)
+    kind = _kind(name, series)
+    if kind != "categorical":
+        return Column(name, kind)
+    if isinstance(series.dtype, pd.CategoricalDtype):
+        levels = [str(level) for level in series.cat.remove_unused_categories().cat.categories]
+    else:
+        levels = sorted(set(series))
+    if len(levels) == len(series) >= ID_LIKE_FROM:
+        msg = (
+            f"column {name!r} has a different level in each of the {len(series)} cells: it names "
+            f"the cells and explains nothing. Leave it out ('~ . - {name}')."
+        )
+        raise FormulaError(msg)
+    return Column(name, kind, tuple(levels))
