@@ -1,0 +1,219 @@
+"""The main entry: data and formulas in, results out."""
+
+from __future__ import annotations
+
+import sys
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import patsy
+from numpy.typing import ArrayLike, NDArray
+
+from nbglm.counts import Counts, GeneBlock, read_counts
+from nbglm.design import Design, build_design
+from nbglm.exceptions import AlignmentError, NbglmWarning, RankError, did_you_mean, some_of
+from nbglm.fit import FitArrays, fit_blocks
+from nbglm.offset import cell_values
+from nbglm.problem import Problem, make_problem
+from nbglm.results import NegBinResults
+from nbglm.status import GENE_STATUS
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from scipy import sparse
+
+__all__ = ["fit_negbin"]
+
+_RANK_RULES = ("drop", "min_norm", "raise")
+_COV_TYPES = ("oim",)
+_BLOCK_ENTRIES = 1 << 20  # entries of a block of genes, zeros included
+_SILENT_BELOW = 1.0  # seconds
+
+
+def _check_option(what: str, value: object, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        msg = f"{what}={value!r} is not one of {some_of(choices, 9)}."
+        raise ValueError(msg + did_you_mean(value, choices))
+
+
+def _frequency_weights(weights: object, obs: pd.DataFrame) -> NDArray[np.float64] | None:
+    if weights is None:
+        return None
+    values = cell_values("weights", weights, obs)
+    if np.any(values < 0):
+        row = int(np.argmax(values < 0))
+        msg = f"weights must not be negative; the one of {obs.index[row]!r} is {values[row]:g}."
+        raise AlignmentError(msg)
+    if not np.any(values > 0):
+        msg = "all weights are 0; nothing is left to fit."
+        raise AlignmentError(msg)
+    return values
+
+
+def _refuse_aliased(problem: Problem, design: Design) -> None:
+    for predictor, kept in ((design.mean, problem.x_kept), (design.dispersion, problem.z_kept)):
+        if not kept.all():
+            names = [term for term, keep in zip(predictor.terms, kept, strict=True) if not keep]
+            msg = (
+                f"the {predictor.key} design has {len(names)} aliased columns, linear combinations "
+                f"of those before them: {some_of(names)}. Leave them out, or use "
+                f"rank_deficient='drop' (NaN for them) or 'min_norm'."
+            )
+            raise RankError(msg)
+
+
+def _fit_with_progress(
+    counts: Counts, problem: Problem, *, n_jobs: int | None, progress: bool | None
+) -> FitArrays:
+    from tqdm import tqdm
+
+    size = max(1, min(256, _BLOCK_ENTRIES // counts.n_cells))
+    blocks: Iterator[GeneBlock] = counts.blocks(size)
+    parts = []
+    # By itself the bar shows up after a second, and only on a terminal.
+    with tqdm(
+        total=counts.n_genes,
+        desc="nbglm",
+        unit="gene",
+        delay=0.0 if progress else _SILENT_BELOW,
+        disable=None if progress is None else not progress,
+    ) as bar:
+        for part in fit_blocks(blocks, problem, n_jobs):
+            parts.append(part)
+            bar.update(part.llf.size)
+    return FitArrays.concatenate(parts)
+
+
+def _report(results: NegBinResults, progress: bool | None) -> None:
+    """One line at the end, and at most one warning."""
+    words = results.status.value_counts()
+    statuses = ", ".join(f"{words[word]} {word}" for word in GENE_STATUS[::-1] if word in words)
+    if progress or (progress is None and results.seconds >= _SILENT_BELOW):
+        line = f"nbglm: {len(results.status)} genes fitted in {results.seconds:.1f} s: {statuses}"
+        print(line, file=sys.stderr)  # noqa: T201 - where the progress bar was
+    failed = results.gene_names[~results.converged.to_numpy()]
+    if len(failed):
+        msg = (
+            f"{len(failed)} of {len(results.status)} genes did not converge: {some_of(failed)}. "
+            f"Their status is 'not_converged'; see results.status and results.explain(gene)."
+        )
+        warnings.warn(msg, NbglmWarning, stacklevel=3)
+
+
+def fit_negbin(
+    data: AnnData | pd.DataFrame | NDArray[Any] | sparse.spmatrix,
+    formula: str | Mapping[str, str],
+    *,
+    obs: pd.DataFrame | Mapping[str, Any] | None = None,
+    layer: str | None = None,
+    offset: ArrayLike | str | None = None,
+    size_factors: ArrayLike | str | None = None,
+    weights: ArrayLike | str | None = None,
+    cov_type: str = "oim",
+    rank_deficient: str = "drop",
+    n_jobs: int | None = None,
+    progress: bool | None = None,
+    _frames_up: int = 0,
+) -> NegBinResults:
+    """Fit a negative binomial GLM with formulas for mean and dispersion to every gene.
+
+    For each gene, exact joint maximum likelihood of ``Y ~ NB(mean mu, size r)``,
+    ``Var Y = mu + mu**2 / r``, with ``log mu = offset + X beta`` and ``log r = Z gamma``.
+
+    Parameters
+    ----------
+    data : AnnData, DataFrame, ndarray or scipy sparse matrix, shape (cells, genes)
+        Raw counts: whole numbers, of any dtype.
+    formula : str or mapping
+        The mean formula, or ``{"mean": ..., "dispersion": ...}`` in patsy's language; a missing
+        dispersion is ``~ 1``. ``.`` is every column of obs.
+    obs : DataFrame or mapping, optional
+        Covariates, a row for each cell; an AnnData brings its own.
+    layer : str, optional
+        Layer of an AnnData to use in place of ``X``.
+    offset : array_like or str, optional
+        Offset of the log mean (log scale), or the name of a column of obs.
+    size_factors : array_like or str, optional
+        Factors of the mean (count scale, positive), or the name of a column of obs.
+    weights : array_like or str, optional
+        Frequency weights: a cell of weight 2 counts as two cells.
+    cov_type : str
+        ``"oim"``: covariances from the observed information.
+    rank_deficient : str
+        What to do with columns that are linear combinations of earlier ones: ``"drop"`` (NaN, as
+        in R), ``"min_norm"`` (the coefficients of smallest norm), or ``"raise"``. Predictions and
+        log-likelihoods of the first two are the same.
+    n_jobs : int, optional
+        Number of parallel workers, as joblib understands it; ``joblib.parallel_config`` is
+        heeded. The numbers are the same bits for any value.
+    progress : bool, optional
+        Whether to show a progress bar and a closing line; by default where it takes over a second.
+
+    Returns
+    -------
+    NegBinResults
+
+    Raises
+    ------
+    CountsError
+        If the data are not counts.
+    FormulaError
+        If a formula, or a column it uses, makes no design.
+    AlignmentError
+        If obs, offset, size factors or weights do not match the data.
+    RankError
+        If a design has aliased columns and ``rank_deficient="raise"``.
+    ValueError
+        If an option is unknown.
+
+    Warns
+    -----
+    NbglmWarning
+        Once, if genes did not converge.
+
+    Examples
+    --------
+    >>> import numpy as np, pandas as pd
+    >>> rng = np.random.default_rng(0)
+    >>> obs = pd.DataFrame({"dose": np.repeat([0.0, 1.0], 500)})
+    >>> mean = np.exp(1.0 + 0.5 * obs["dose"].to_numpy())
+    >>> counts = rng.negative_binomial(2.0, 2.0 / (2.0 + mean))
+    >>> results = fit_negbin(counts, {"mean": "~ dose", "dispersion": "~ 1"}, obs=obs)
+    >>> results.params["beta"].round(2)["gene_0"].tolist()
+    [0.98, 0.48]
+    >>> results.status["gene_0"]
+    'ok'
+    """
+    started = time.perf_counter()
+    _check_option("rank_deficient", rank_deficient, _RANK_RULES)
+    _check_option("cov_type", cov_type, _COV_TYPES)
+    counts = read_counts(data, obs=obs, layer=layer)
+    scope = patsy.EvalEnvironment.capture(1 + _frames_up)
+    design = build_design(
+        formula, counts.obs, offset=offset, size_factors=size_factors, environment=scope
+    )
+    frequency = _frequency_weights(weights, counts.obs)
+    problem = make_problem(
+        design.mean.matrix,
+        design.dispersion.matrix,
+        design.offset,
+        frequency,
+        minimum_norm=rank_deficient == "min_norm",
+    )
+    if rank_deficient == "raise":
+        _refuse_aliased(problem, design)
+    arrays = _fit_with_progress(counts, problem, n_jobs=n_jobs, progress=progress)
+    results = NegBinResults(
+        arrays=arrays,
+        design=design,
+        counts=counts,
+        weights=frequency,
+        cov_type=cov_type,
+        seconds=time.perf_counter() - started,
+    )
+    _report(results, progress)
+    return results

@@ -1,0 +1,133 @@
+"""The simulator: fit to an AnnData, look at the parameters, draw counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from nbglm.exceptions import NbglmError
+from nbglm.negbin import fit_negbin
+from nbglm.results import NegBinResults
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+__all__ = ["NegBinRegressionSimulator"]
+
+
+class NegBinRegressionSimulator:
+    """Negative binomial regression as a simulator of counts.
+
+    Parameters
+    ----------
+    **options
+        Passed to :func:`nbglm.fit_negbin` by :meth:`fit`.
+
+    Examples
+    --------
+    >>> import anndata, numpy as np, pandas as pd
+    >>> rng = np.random.default_rng(1)
+    >>> obs = pd.DataFrame({"x": rng.normal(size=200)}, index=[f"cell{i}" for i in range(200)])
+    >>> adata = anndata.AnnData(rng.negative_binomial(3, 0.4, size=(200, 2)), obs=obs)
+    >>> simulator = NegBinRegressionSimulator(progress=False)
+    >>> simulator.fit(adata, {"mean": "~ x", "dispersion": "~ 1"}).params["beta"].shape
+    (2, 2)
+    >>> simulator.sample(obs.head(5), seed=0).shape
+    (5, 2)
+    """
+
+    def __init__(self, **options: Any) -> None:
+        self.options = options
+        self._results: NegBinResults | None = None
+
+    def fit(
+        self, data: AnnData | Any, formula: str | Mapping[str, str] = "~ 1", **options: Any
+    ) -> NegBinRegressionSimulator:
+        """Fit every gene.
+
+        Parameters
+        ----------
+        data : AnnData or table
+            Counts, cells x genes.
+        formula : str or mapping
+            Mean formula, or formulas for ``mean`` and ``dispersion``.
+        **options
+            Further options of :func:`nbglm.fit_negbin`.
+
+        Returns
+        -------
+        NegBinRegressionSimulator
+            This object.
+        """
+        self._results = fit_negbin(data, formula, **{**self.options, **options}, _frames_up=1)
+        return self
+
+    @property
+    def results(self) -> NegBinResults:
+        """The fit, with its inference."""
+        if self._results is None:
+            msg = "this simulator has not been fitted; call fit(adata, formula) first."
+            raise NbglmError(msg)
+        return self._results
+
+    @property
+    def params(self) -> dict[str, pd.DataFrame]:
+        """Coefficients ``beta`` of the log mean and ``gamma`` of the log size, terms x genes."""
+        return self.results.params
+
+    def predict(
+        self, obs: pd.DataFrame | None = None, offset: object = None
+    ) -> dict[str, pd.DataFrame]:
+        """Mean and size for given rows: see :meth:`nbglm.results.NegBinResults.predict`.
+
+        Parameters
+        ----------
+        obs : DataFrame, optional
+            New rows.
+        offset : array_like or str, optional
+            Offset of the log mean.
+
+        Returns
+        -------
+        dict of DataFrame
+            ``mean`` and ``dispersion``, cells x genes.
+        """
+        return self.results.predict(obs, offset)
+
+    def sample(
+        self,
+        obs: pd.DataFrame | None = None,
+        *,
+        offset: object = None,
+        seed: int | np.integer[Any] | None = None,
+        n_jobs: int | None = None,
+    ) -> AnnData:
+        """Draw counts for given rows: see :meth:`nbglm.results.NegBinResults.sample`.
+
+        Parameters
+        ----------
+        obs : DataFrame, optional
+            New rows.
+        offset : array_like or str, optional
+            Offset of the log mean.
+        seed : int, optional
+            Makes the draws repeatable.
+        n_jobs : int, optional
+            As joblib understands it.
+
+        Returns
+        -------
+        AnnData
+            Integer counts.
+        """
+        return self.results.sample(
+            obs, offset=offset, seed=None if seed is None else int(seed), n_jobs=n_jobs
+        )
+
+    def __repr__(self) -> str:
+        if self._results is None:
+            return "NegBinRegressionSimulator (not fitted)"
+        return f"NegBinRegressionSimulator of\n{self._results!r}"
