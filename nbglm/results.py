@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.special import ndtr, ndtri
 
 from nbglm.counts import Counts
 from nbglm.design import Design
@@ -129,14 +129,14 @@ class NegBinResults:
         For the intercept of the dispersion that is the hypothesis ``r = 1``, not the absence of
         overdispersion.
         """
-        return self._split(2.0 * norm.sf(np.abs(self._z)))
+        return self._split(2.0 * ndtr(-np.abs(self._z)))
 
     def _limits(self, alpha: float) -> tuple[FloatArray, FloatArray]:
         if not 0.0 < alpha < 1.0:
             msg = f"alpha is the significance level, between 0 and 1; got {alpha}."
             raise ValueError(msg)
         with np.errstate(invalid="ignore"):
-            half = norm.isf(alpha / 2.0) * self._std_err
+            half = -ndtri(alpha / 2.0) * self._std_err
             return self.arrays.coef - half, self.arrays.coef + half
 
     def conf_int(self, alpha: float = 0.05) -> dict[str, pd.DataFrame]:
@@ -302,7 +302,7 @@ class NegBinResults:
                 "coef": self.arrays.coef.ravel(),
                 "std_err": self._std_err.ravel(),
                 "z": self._z.ravel(),
-                "p_value": 2.0 * norm.sf(np.abs(self._z)).ravel(),
+                "p_value": 2.0 * ndtr(-np.abs(self._z)).ravel(),
                 "ci_lower": lower.ravel(),
                 "ci_upper": upper.ravel(),
                 "status": np.array(COEF_STATUS, dtype=object)[self.arrays.coef_status].ravel(),
