@@ -21,7 +21,7 @@ from nbglm.status import COEF_STATUS, GENE_STATUS, SENTENCES
 if TYPE_CHECKING:
     from anndata import AnnData
 
-    from nbglm.single import GeneResults
+    from nbglm.single import GeneResultsWrapper
 
 __all__ = ["NegBinResults"]
 
@@ -398,12 +398,21 @@ class NegBinResults:
         AlignmentError
             If an offset is missing or does not match.
         """
+        return self.predict_genes(self._every_gene, obs, offset, size_factors)
+
+    def predict_genes(
+        self,
+        genes: slice,
+        obs: pd.DataFrame | None = None,
+        offset: object = None,
+        size_factors: object = None,
+    ) -> dict[str, pd.DataFrame]:
+        """Predict some of the genes: :meth:`predict` for a slice of their positions."""
         obs, x, z, total = self._rows(obs, offset, size_factors)
-        mean = predict_mean(self.arrays, x, total, self._every_gene)
-        size = predict_size(self.arrays, z, self._every_gene)
+        names = self.gene_names[genes]
         return {
-            "mean": pd.DataFrame(mean, obs.index, self.gene_names),
-            "dispersion": pd.DataFrame(size, obs.index, self.gene_names),
+            "mean": pd.DataFrame(predict_mean(self.arrays, x, total, genes), obs.index, names),
+            "dispersion": pd.DataFrame(predict_size(self.arrays, z, genes), obs.index, names),
         }
 
     def sample(
@@ -444,7 +453,7 @@ class NegBinResults:
         obs, x, z, total = self._rows(obs, offset, size_factors)
         return simulate(self, obs, x, z, total, seed=seed, n_jobs=n_jobs)
 
-    def gene(self, name: str) -> GeneResults:
+    def gene(self, name: str) -> GeneResultsWrapper:
         """Results of one gene in statsmodels' form.
 
         Parameters
@@ -454,7 +463,7 @@ class NegBinResults:
 
         Returns
         -------
-        GeneResults
+        GeneResultsWrapper
             With ``summary()``, ``t_test``, ``wald_test`` and the rest of statsmodels' code.
 
         Raises
