@@ -26,12 +26,16 @@ def _parser() -> argparse.ArgumentParser:
         "statsmodels; neither needs a network. With --data: your own counts.",
     )
     demo.add_argument("--data", metavar="FILE.h5ad", help="fit this file instead")
-    demo.add_argument("--mean", default="~ .", help="mean formula for --data (default: %(default)s)")
+    demo.add_argument(
+        "--mean", default="~ .", help="mean formula for --data (default: %(default)s)"
+    )
     demo.add_argument(
         "--dispersion", default="~ 1", help="dispersion formula for --data (default: %(default)s)"
     )
     demo.add_argument("--layer", help="layer of --data that holds the counts (default: X)")
-    demo.add_argument("--seed", type=int, default=0, help="of the simulation (default: %(default)s)")
+    demo.add_argument(
+        "--seed", type=int, default=0, help="of the simulation (default: %(default)s)"
+    )
     demo.add_argument("--n-jobs", type=int, help="parallel workers (default: 1)")
     return parser
 

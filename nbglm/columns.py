@@ -94,7 +94,7 @@ def _kind(name: str, series: pd.Series) -> str:
         raise FormulaError(msg)
     if pd.api.types.is_numeric_dtype(dtype):
         return "numeric"
-    if pd.api.types.is_string_dtype(dtype) or dtype == object:
+    if pd.api.types.is_string_dtype(dtype) or dtype.kind == "O":
         if all(isinstance(value, str) for value in series):
             return "categorical"
         other = next(value for value in series if not isinstance(value, str))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 import pandas as pd
@@ -24,6 +24,7 @@ __all__ = ["Counts", "GeneBlock", "read_counts"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+Matrix = Any  # a sparse CSC matrix, or an ndarray
 
 _LARGEST = 2.0**53  # beyond this a float no longer holds every whole number
 _CHECK_ROWS = 1 << 22  # entries of a dense table that are checked at a time
@@ -61,7 +62,7 @@ class Counts:
         Covariates, a row for each cell.
     """
 
-    matrix: sparse.csc_matrix | NDArray[np.generic]
+    matrix: Matrix
     genes: pd.Index
     obs: pd.DataFrame
 
@@ -135,7 +136,7 @@ def read_counts(
     ['gene_0', 'gene_1']
     """
     if _is_anndata(data):
-        return _read_anndata(data, obs, layer)  # type: ignore[arg-type]
+        return _read_anndata(cast("AnnData", data), obs, layer)
     if layer is not None:
         msg = f"layer={layer!r} needs an AnnData; data is a {type(data).__name__}."
         raise CountsError(msg)
@@ -145,7 +146,7 @@ def read_counts(
     if isinstance(data, pd.DataFrame):
         _refuse_columns_that_are_not_numbers(data)
         genes, index = pd.Index(data.columns.map(str)), data.index
-        matrix: object = (
+        matrix: Any = (
             data.sparse.to_coo()
             if all(isinstance(dtype, pd.SparseDtype) for dtype in data.dtypes)
             else data.to_numpy()
@@ -162,7 +163,7 @@ def read_counts(
             f"array or a scipy sparse matrix, cells x genes."
         )
         raise CountsError(msg)
-    rows = int(matrix.shape[0])  # type: ignore[attr-defined]
+    rows = int(matrix.shape[0])
     return _validated(matrix, genes, _align_obs(obs, index, rows), "Pass raw counts.")
 
 
@@ -210,7 +211,7 @@ def _refuse_columns_that_are_not_numbers(table: pd.DataFrame) -> None:
         raise CountsError(msg)
 
 
-def _align_obs(obs: object, index: pd.Index | None, rows: int) -> pd.DataFrame:
+def _align_obs(obs: Any, index: pd.Index | None, rows: int) -> pd.DataFrame:
     """Covariates as a frame whose rows are the rows of the data."""
     default = pd.RangeIndex(rows)
     if obs is None:
@@ -245,8 +246,8 @@ def _align_obs(obs: object, index: pd.Index | None, rows: int) -> pd.DataFrame:
     raise AlignmentError(msg)
 
 
-def _validated(matrix: object, genes: pd.Index, obs: pd.DataFrame, hint: str) -> Counts:
-    cells, columns = matrix.shape  # type: ignore[attr-defined]
+def _validated(matrix: Any, genes: pd.Index, obs: pd.DataFrame, hint: str) -> Counts:
+    cells, columns = matrix.shape
     if cells == 0 or columns == 0:
         msg = f"data has {cells} cells and {columns} genes; there is nothing to fit."
         raise CountsError(msg)
@@ -278,7 +279,7 @@ def _validated(matrix: object, genes: pd.Index, obs: pd.DataFrame, hint: str) ->
     return Counts(table, genes, obs)
 
 
-def _bad(values: NDArray[np.generic]) -> NDArray[np.bool_]:
+def _bad(values: NDArray[Any]) -> NDArray[np.bool_]:
     """Which values are no counts."""
     if values.dtype == bool:
         return np.zeros(values.shape, dtype=bool)
@@ -294,9 +295,7 @@ def _bad(values: NDArray[np.generic]) -> NDArray[np.bool_]:
     return np.asarray(~good)
 
 
-def _refuse_what_is_no_count(
-    matrix: sparse.csc_matrix | NDArray[np.generic], genes: pd.Index, cells: pd.Index, hint: str
-) -> None:
+def _refuse_what_is_no_count(matrix: Matrix, genes: pd.Index, cells: pd.Index, hint: str) -> None:
     """Raise if there is a negative, fractional, missing or infinite value; name the genes."""
     if sparse.issparse(matrix):
         bad = _bad(matrix.data)

@@ -105,7 +105,9 @@ def demo_simulation(seed: int, n_jobs: int | None) -> NegBinResults:
     NegBinResults
     """
     adata, b, d = simulate_tutorial(seed)
-    print(f"1. Simulated counts with known coefficients: {adata.n_obs} cells x {adata.n_vars} genes")
+    print(
+        f"1. Simulated counts with known coefficients: {adata.n_obs} cells x {adata.n_vars} genes"
+    )
     print("   mu = exp(X1 B), r = exp(X2 D), all entries N(0, 1)\n")
     results = fit_negbin(adata, SIMULATION_FORMULA, n_jobs=n_jobs, progress=False)
     titles = [f"{name}[{k}] truth, estimate (se)" for name in "BD" for k in range(2)]
@@ -126,13 +128,16 @@ def demo_simulation(seed: int, n_jobs: int | None) -> NegBinResults:
 
 
 def _statsmodels_constant(counts: pd.Series, design: pd.DataFrame) -> tuple[pd.DataFrame, float]:
-    """statsmodels' NB2 fit, with its alpha turned into our dispersion coefficient."""
+    """The NB2 fit of statsmodels, with its alpha turned into our dispersion coefficient."""
     from statsmodels.discrete.discrete_model import NegativeBinomial
 
     fit = NegativeBinomial(counts, design).fit(method="bfgs", maxiter=1000, gtol=1e-7, disp=0)
     coef, error = fit.params.copy(), fit.bse.copy()
     # gamma = log r = -log(alpha): the delta method divides the standard error by alpha
-    coef.iloc[-1], error.iloc[-1] = -np.log(fit.params.iloc[-1]), fit.bse.iloc[-1] / fit.params.iloc[-1]
+    coef.iloc[-1], error.iloc[-1] = (
+        -np.log(fit.params.iloc[-1]),
+        fit.bse.iloc[-1] / fit.params.iloc[-1],
+    )
     return pd.DataFrame({"coef": coef.to_numpy(), "se": error.to_numpy()}), float(fit.llf)
 
 
@@ -148,7 +153,9 @@ def demo_health_visits() -> NegBinResults:
 
     data = randhie.load_pandas().data
     counts, obs = data[["mdvis"]].astype(int), data.drop(columns="mdvis")
-    print(f"2. Real data: outpatient visits of {len(data)} people (RAND health insurance experiment)")
+    print(
+        f"2. Real data: outpatient visits of {len(data)} people (RAND health insurance experiment)"
+    )
     constant = fit_negbin(counts, HEALTH_MEAN, obs=obs, progress=False)
     varying = fit_negbin(
         counts, {"mean": HEALTH_MEAN, "dispersion": HEALTH_DISPERSION}, obs=obs, progress=False
@@ -165,12 +172,17 @@ def demo_health_visits() -> NegBinResults:
     print("\n   Constant dispersion, beside statsmodels NegativeBinomial (nb2, -log alpha):")
     print(_indent(table.to_string(index=False, float_format=lambda v: f"{v:.6g}")))
     ours = float(constant.llf.iloc[0])
-    print(f"   log-likelihood {ours:.6f}, statsmodels {their_llf:.6f}, difference {ours - their_llf:.2g}")
+    print(
+        f"   log-likelihood {ours:.6f}, statsmodels {their_llf:.6f}, "
+        f"difference {ours - their_llf:.2g}"
+    )
     print(f"   seconds {constant.seconds:.3f}, statsmodels {their_seconds:.3f}\n")
     print("   Dispersion ~ physlm + disea:")
     print(_indent(str(varying.gene("mdvis").summary())))
     gain = 2.0 * (float(varying.llf.iloc[0]) - ours)
-    print(f"   Likelihood ratio against the constant dispersion: {gain:.2f} on 2 degrees of freedom\n")
+    print(
+        f"   Likelihood ratio against the constant dispersion: {gain:.2f} on 2 degrees of freedom\n"
+    )
     return varying
 
 
@@ -212,9 +224,10 @@ def demo_data(
         print(results.gene(first[0]).summary())
     drawn = results.sample(seed=0)
     print(f"\nresults.sample(seed=0): counts {drawn.X.dtype}, {drawn.n_obs} x {drawn.n_vars}")
+    given = adata.layers[layer] if layer else adata.X
     means = pd.DataFrame(
         {
-            "data": np.asarray(adata.layers[layer].mean(axis=0) if layer else adata.X.mean(axis=0)).ravel(),
+            "data": np.asarray(given.mean(axis=0)).ravel(),
             "sample": np.asarray(drawn.X.mean(axis=0)).ravel(),
         },
         index=adata.var_names,

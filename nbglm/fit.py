@@ -159,9 +159,7 @@ def _gene_word(status: NDArray[np.int8], *, converged: bool, empty: bool) -> str
     return next((word for word in GENE_STATUS if word in present), "ok")
 
 
-def fit_block(
-    indptr: IntArray, cells: IntArray, counts: FloatArray, problem: Problem
-) -> FitArrays:
+def fit_block(indptr: IntArray, cells: IntArray, counts: FloatArray, problem: Problem) -> FitArrays:
     """Fit the genes of one block of compressed sparse columns.
 
     Parameters

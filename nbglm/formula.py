@@ -22,8 +22,10 @@ _ALIAS = "nbglm_column_{}_"
 _ALIAS_PATTERN = re.compile(r"nbglm_column_(\d+)_")
 _QUOTED = re.compile(r"""`([^`]+)`|\bQ\(\s*(?:"([^"]*)"|'([^']*)')\s*\)""")
 _PATSY_NAMES = frozenset(
-    "C Q I Treatment Poly Sum Helmert Diff ContrastMatrix center scale standardize "
-    "bs cr cc te np numpy".split()
+    [
+        *("C", "Q", "I", "Treatment", "Poly", "Sum", "Helmert", "Diff", "ContrastMatrix"),
+        *("center", "scale", "standardize", "bs", "cr", "cc", "te", "np", "numpy"),
+    ]
 )
 KEYS = ("mean", "dispersion")
 

@@ -49,6 +49,9 @@ FloatArray = NDArray[np.float64]
 _TAIL = 16.0
 # Below this x, log1p(x) is taken from the series of atanh, which also gives x - log1p(x) in full.
 _SERIES = 0.4
+# Below this size ``y - S1 = sum r / (r + j)``, which grows like ``r log y``, stands in for ``-S1``,
+# which grows like ``y``; far above it, where scores are of order ``1 / r``, only ``S1`` is small.
+_SPLIT = 256.0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -96,7 +99,7 @@ def mean_terms(
     tuple of float
         ``loglik``, its derivatives by ``eta`` and ``zeta``, and the second derivatives by
         ``eta eta``, ``eta zeta`` and ``zeta zeta``; :func:`size_terms` completes them.
-        For ``r < 1`` the derivative by ``zeta`` leaves out ``total``, which
+        For ``r < 256`` the derivative by ``zeta`` leaves out ``total``, which
         :func:`size_terms` then leaves out as well: both would be large and cancel.
     """
     mu = math.exp(eta)
@@ -114,7 +117,7 @@ def mean_terms(
         r_g = r * (q - log1p_x)
     residual = total - weight * mu
     cross = residual * p * q
-    by_zeta = weight * r_g + (total * q if r >= 1.0 else -total * p)
+    by_zeta = weight * r_g + (total * q if r >= _SPLIT else -total * p)
     return (
         total * (eta - log1p_x) - weight * r_log1p_x,
         residual * p,
@@ -195,7 +198,7 @@ def _tail_terms(k: float, m: float, r: float) -> tuple[float, float, float, floa
 def size_terms(y: float, r: float) -> tuple[float, float, float]:
     """``L(y, r)`` and its first and second derivative by ``zeta = log r``.
 
-    For ``r < 1`` the first derivative is given as ``y - S1``: see :func:`mean_terms`.
+    For ``r < 256`` the first derivative is given as ``y - S1``: see :func:`mean_terms`.
 
     Parameters
     ----------
@@ -207,10 +210,10 @@ def size_terms(y: float, r: float) -> tuple[float, float, float]:
     Returns
     -------
     tuple of float
-        ``L``, ``dL/dzeta = -S1`` (plus ``y`` for ``r < 1``), ``d2L/dzeta2 = S2``.
+        ``L``, ``dL/dzeta = -S1`` (plus ``y`` for ``r < 256``), ``d2L/dzeta2 = S2``.
     """
     if y <= 1.0 or r == math.inf:
-        return 0.0, (y if r < 1.0 else 0.0), 0.0
+        return 0.0, (y if r < _SPLIT else 0.0), 0.0
     # Multiply out the first m ratios, so that the tail starts at r + m >= 16.
     m = min(y, math.ceil(_TAIL - r)) if r < _TAIL else 0.0
     log_sum = 0.0
@@ -241,7 +244,7 @@ def size_terms(y: float, r: float) -> tuple[float, float, float]:
         s1 += tail_s1
         s2 += tail_s2
         t1 += tail_t1
-    return log_sum, (-s1 if r >= 1.0 else t1), s2
+    return log_sum, (-s1 if r >= _SPLIT else t1), s2
 
 
 @vectorize(cache=True)
@@ -312,14 +315,14 @@ def score(y: ArrayLike, eta: ArrayLike, zeta: ArrayLike) -> FloatArray:
     Examples
     --------
     >>> score([3.0], 0.0, 0.0).round(6)
-    array([[ 1.      ,  0.306853, -1.      ,  0.5     ,  0.029075]])
+    array([[ 1.      ,  0.140186, -1.      ,  0.5     , -0.220925]])
     """
     arrays = np.broadcast_arrays(
         np.asarray(y, dtype=np.float64),
         np.asarray(eta, dtype=np.float64),
         np.asarray(zeta, dtype=np.float64),
     )
-    flat = [np.ascontiguousarray(a).ravel() for a in arrays]
+    flat = [np.array(a).ravel() for a in arrays]
     out = np.empty((flat[0].size, 5))
     _score(flat[0], flat[1], flat[2], out)
     return out.reshape((*arrays[0].shape, 5))

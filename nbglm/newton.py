@@ -108,7 +108,7 @@ def _solve_definite(
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _diagonalise(matrix: FloatArray, vectors: FloatArray) -> None:
-    """Cyclic Jacobi rotations: `matrix` (overwritten) becomes diagonal, columns its eigenvectors."""
+    """Jacobi rotations: `matrix` (overwritten) becomes diagonal, columns its eigenvectors."""
     k = matrix.shape[0]
     for i in range(k):
         for j in range(k):
@@ -244,9 +244,7 @@ def _direction(gradient: FloatArray, hessian: FloatArray, step: FloatArray) -> t
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def maximise(
-    theta0: FloatArray, layout: Layout, gene: GeneCounts, max_evaluations: int
-) -> Ascent:
+def maximise(theta0: FloatArray, layout: Layout, gene: GeneCounts, max_evaluations: int) -> Ascent:
     """Climb to a local maximum.
 
     Parameters

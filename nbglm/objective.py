@@ -154,7 +154,7 @@ def make_layout(
         z=np.ascontiguousarray(z[used][first_z]),
         size_offset=z_offset[used][first_z].astype(np.float64),
         bounds=np.searchsorted(group_of_row, np.arange(groups + 1)).astype(np.int64),
-        weight=np.bincount(row, weights=cell_weight[used], minlength=first.size),
+        weight=np.bincount(row, cell_weight[used], first.size).astype(np.float64),
         row_of_cell=row_of_cell,
         group_of_row=group_of_row,
         cell_of_row=used[first],
@@ -230,7 +230,7 @@ def _merge_equal(values: FloatArray, multiplicity: FloatArray, starts: IntArray)
                     values[end] = values[e]
                     multiplicity[end] = multiplicity[e]
                     end += 1
-            # A group has fewer distinct small counts than merged entries, so nothing unread is lost.
+            # There are no more distinct values than merged entries, so nothing unread is lost.
             for v in range(_HISTOGRAM):
                 if histogram[v] > 0.0:
                     values[end] = v

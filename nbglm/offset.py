@@ -124,7 +124,9 @@ def cell_values(what: str, given: object, obs: pd.DataFrame) -> FloatArray:
         msg = f"{source} must hold numbers: {error}."
         raise AlignmentError(msg) from error
     if values.shape != (len(obs),):
-        msg = f"{source} must have {len(obs)} values, one for each cell; its shape is {values.shape}."
+        msg = (
+            f"{source} must have {len(obs)} values, one for each cell; its shape is {values.shape}."
+        )
         raise AlignmentError(msg)
     if not np.all(np.isfinite(values)):
         row = int(np.argmax(~np.isfinite(values)))

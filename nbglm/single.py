@@ -24,6 +24,10 @@ __all__ = ["GeneModel", "GeneResults", "GeneResultsWrapper", "gene_results"]
 FloatArray = NDArray[np.float64]
 
 PREFIX = "dispersion-"
+_SCALE_NOTE = (
+    "Mean: log link. Dispersion: log of the size r; Var = mu + mu^2 / r, "
+    "larger r is LESS overdispersion."
+)
 
 
 class GeneModel(LikelihoodModel):
@@ -70,9 +74,7 @@ class GeneModel(LikelihoodModel):
     def score(self, params: FloatArray) -> FloatArray:
         """Gradient of the log-likelihood."""
         factors = self._factors(params)
-        return np.concatenate(
-            [self.exog.T @ factors[:, 0], self.exog_dispersion.T @ factors[:, 1]]
-        )
+        return np.concatenate([self.exog.T @ factors[:, 0], self.exog_dispersion.T @ factors[:, 1]])
 
     def hessian(self, params: FloatArray) -> FloatArray:
         """Hessian of the log-likelihood."""
@@ -225,14 +227,11 @@ class GeneResults(LikelihoodModelResults):
         ]
         summary.add_table_2cols(self, gleft=left, gright=right, title=title)
         summary.add_table_params(self, alpha=alpha, use_t=False)
-        notes = [
-            "Mean: log link. Dispersion: log of the size r; Var = mu + mu^2 / r, "
-            "larger r is LESS overdispersion.",
-        ]
+        notes = [_SCALE_NOTE]
         notes += [
             f"{name}: {word}"
             for name, word in self.coef_status.items()
-            if word != "ok" and word != self.status
+            if word not in ("ok", self.status)
         ]
         if self.status != "ok":
             notes.insert(0, self.explanation.splitlines()[0])
@@ -240,7 +239,7 @@ class GeneResults(LikelihoodModelResults):
         return summary
 
 
-class GeneResultsWrapper(LikelihoodResultsWrapper):  # type: ignore[misc]
+class GeneResultsWrapper(LikelihoodResultsWrapper):
     """:class:`GeneResults` with labelled tables, as statsmodels' own results have."""
 
 

@@ -37,7 +37,7 @@ class Case:
         )
 
 
-def _simulate(  # noqa: PLR0913
+def _simulate(
     name: str,
     n: int,
     mean: str,
