@@ -13,7 +13,16 @@ from nbglm.newton import CONVERGED, STALLED, Ascent, invert_definite, maximise
 from nbglm.objective import GeneCounts, Layout, collect_counts
 from nbglm.start import starting_values
 
-__all__ = ["EMPTY", "FLAT", "SEPARABLE", "UNCONVERGED", "BlockFit", "climb", "climb_block"]
+__all__ = [
+    "EMPTY",
+    "FLAT",
+    "SEPARABLE",
+    "UNCONVERGED",
+    "BlockFit",
+    "climb",
+    "climb_block",
+    "map_coefficients",
+]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -235,3 +244,44 @@ def climb_block(
         ):
             flags[g] = FLAT
     return BlockFit(theta, covariance, value, evaluations, flags)
+
+
+@njit(cache=True, nogil=True)
+def map_coefficients(
+    theta: FloatArray, covariance: FloatArray, transform: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Map estimates and covariances of many genes, ``T theta`` and ``T C T'``.
+
+    Written out because BLAS rounds differently for different numbers of genes.
+
+    Parameters
+    ----------
+    theta : ndarray, shape (genes, k)
+        Coefficients in orthonormal coordinates.
+    covariance : ndarray, shape (genes, k, k)
+        Their covariances.
+    transform : ndarray, shape (p, k)
+        From these coordinates to the user's.
+
+    Returns
+    -------
+    coef : ndarray, shape (genes, p)
+    covariance : ndarray, shape (genes, p, p)
+    """
+    genes, k = theta.shape
+    p = transform.shape[0]
+    coef = np.zeros((genes, p))
+    mapped = np.zeros((genes, p, p))
+    half = np.zeros((p, k))
+    for g in range(genes):
+        for a in range(p):
+            for i in range(k):
+                coef[g, a] += transform[a, i] * theta[g, i]
+                half[a, i] = 0.0
+                for j in range(k):
+                    half[a, i] += transform[a, j] * covariance[g, j, i]
+        for a in range(p):
+            for b in range(p):
+                for i in range(k):
+                    mapped[g, a, b] += half[a, i] * transform[b, i]
+    return coef, mapped

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbglm.boundary import Resolved, resolve
-from nbglm.climb import EMPTY, BlockFit, climb_block
+from nbglm.climb import EMPTY, BlockFit, climb_block, map_coefficients
 from nbglm.objective import collect_counts
 from nbglm.problem import Problem
 from nbglm.status import COEF_STATUS, GENE_STATUS
@@ -72,8 +72,7 @@ class FitArrays:
 def _interior(problem: Problem, block: BlockFit) -> FitArrays:
     """Coefficients and covariances of genes with a finite maximum, for all genes at once."""
     transform, aliased = problem.transform, problem.aliased
-    finite = block.theta @ transform.T
-    covariance = transform @ block.covariance @ transform.T
+    finite, covariance = map_coefficients(block.theta, block.covariance, transform)
     coef = finite.copy()
     if not problem.projection.size:
         coef[:, aliased] = np.nan

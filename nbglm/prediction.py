@@ -19,13 +19,14 @@ _ALL_ZERO = GENE_STATUS.index("all_zero")
 
 def _predictor(design: FloatArray, finite: FloatArray, direction: FloatArray) -> FloatArray:
     """``design @ coefficients`` with the limit ``t -> inf`` along each gene's direction."""
-    value = design @ finite.T
+    # One product for each gene: a product for all would round by the number of genes beside it.
+    value = np.column_stack([design @ coefficients for coefficients in finite])
     for g in np.flatnonzero(direction.any(axis=1)):
         along = design @ direction[g]
         size = np.abs(design * direction[g]).sum(axis=1)
         moved = np.abs(along) > _STILL * size
         value[moved, g] = np.copysign(np.inf, along[moved])
-    return np.asarray(value)
+    return value
 
 
 def predict_mean(fit: FitArrays, x: FloatArray, offset: FloatArray, genes: slice) -> FloatArray:
