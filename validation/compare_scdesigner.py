@@ -2,7 +2,7 @@
 
 ``python validation/compare_scdesigner.py``
 
-Also gives the log-likelihood of the coefficients that scDesigner's tutorial prints for the gene Pyy.
+Also gives the log-likelihood of the coefficients that its tutorial prints for the gene Pyy.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ def main() -> int:
         gap = results.llf[table["gene"]].to_numpy() - table["llf"].to_numpy()
         behind += int((gap < -1e-6).sum())
         print(
-            f"scDesigner {name}: total {table['llf'].sum():.2f}, {table['seconds_all'].iloc[0]:.1f} s, "
+            f"scDesigner {name}: total {table['llf'].sum():.2f}, "
+            f"{table['seconds_all'].iloc[0]:.1f} s, "
             f"below by {gap.sum():.2f} in all, median {np.median(gap):.3f}, largest {gap.max():.2f}"
         )
     x, _ = case.designs()
