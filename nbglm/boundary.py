@@ -21,9 +21,8 @@ from numpy.typing import NDArray
 from scipy.linalg import block_diag
 
 from nbglm.basis import null_space, orthonormal_basis
-from nbglm.climb import climb, has_flat_size
-from nbglm.newton import CONVERGED, Ascent
-from nbglm.objective import GeneCounts, Layout
+from nbglm.climb import UNCONVERGED, BlockFit, climb_block
+from nbglm.objective import GeneCounts, Layout, collect_counts
 from nbglm.problem import Problem
 from nbglm.recession import recession_direction
 
@@ -67,6 +66,8 @@ class Resolved:
         Evaluations spent.
     converged : bool
         False if an ascent ended early.
+    empty : bool
+        Whether there is no count at all.
     """
 
     coef: FloatArray
@@ -76,6 +77,7 @@ class Resolved:
     value: float
     evaluations: int
     converged: bool
+    empty: bool
 
 
 def _append(direction: FloatArray, later: FloatArray, rows: FloatArray) -> FloatArray:
@@ -125,13 +127,28 @@ class _Reduced:
     """The ordinary fit that remains, and its maps back to the user's coefficients."""
 
     layout: Layout
-    gene: GeneCounts
     groups: NDArray[np.int64]  # the original number of each remaining group
     x_transform: FloatArray
     z_transform: FloatArray
 
 
-def _reduce(problem: Problem, gene: GeneCounts, state: _State) -> _Reduced:
+@dataclass(frozen=True)
+class _Gene:
+    """One gene as the cells that have counts, and merged in the layout of all cells."""
+
+    cells: NDArray[np.int64]
+    counts: FloatArray
+    merged: GeneCounts
+
+    def climb(self, layout: Layout, max_evaluations: int) -> BlockFit:
+        """Fit in a reduced layout."""
+        indptr = np.array([0, self.cells.size])
+        return climb_block(
+            indptr, self.cells, self.counts, layout, max_evaluations=max_evaluations, screen=False
+        )
+
+
+def _reduce(problem: Problem, state: _State) -> _Reduced:
     """Restrict the layout to active rows and orthonormalise again."""
     full = problem.layout
     rows = np.flatnonzero(state.active)
@@ -142,100 +159,82 @@ def _reduce(problem: Problem, gene: GeneCounts, state: _State) -> _Reduced:
     finite_rows = ~poisson[group_of_row]
     z_all = problem.z_rows[groups]
     z_basis = orthonormal_basis(z_all[group_of_row][finite_rows], weight[finite_rows])
-    z = np.where(poisson[:, None], 0.0, z_all @ z_basis.transform)
+    new_row = np.full(state.active.size + 1, -1)  # the last entry is for cells of weight 0
+    new_row[rows] = np.arange(rows.size)
     layout = full._replace(
         x=np.ascontiguousarray(x_basis.q),
-        z=np.ascontiguousarray(z),
+        z=np.where(poisson[:, None], 0.0, z_all @ z_basis.transform),
         offset=full.offset[rows],
         size_offset=np.where(poisson, math.inf, 0.0),
         bounds=np.searchsorted(group_of_row, np.arange(groups.size + 1)).astype(np.int64),
         weight=weight,
+        row_of_cell=new_row[full.row_of_cell],
         group_of_row=group_of_row.astype(np.int64),
-        row_of_cell=np.zeros(0, dtype=np.int64),
-        cell_of_row=np.zeros(0, dtype=np.int64),
-        cell_weight=np.zeros(0),
     )
-    starts = np.append(gene.starts[groups], gene.starts[-1]).astype(np.int64)
-    # Groups that are gone have no positive counts, so the entries of the others stay contiguous.
-    reduced_gene = gene._replace(total=gene.total[rows], starts=starts)
-    return _Reduced(layout, reduced_gene, groups, x_basis.transform, z_basis.transform)
+    return _Reduced(layout, groups, x_basis.transform, z_basis.transform)
 
 
-def _drifted_groups(reduced: _Reduced, theta: FloatArray) -> BoolArray:
+def _drifted_groups(reduced: _Reduced, gene: _Gene, theta: FloatArray) -> BoolArray:
     """Finite groups whose size is so large that infinity would change nothing visible."""
-    layout, gene = reduced.layout, reduced.gene
+    layout = reduced.layout
     p = layout.x.shape[1]
     zeta = layout.z @ theta[p:]
     mu = np.exp(np.minimum(layout.offset + layout.x @ theta[:p], 300.0))
     groups = layout.bounds.size - 1
     squares = np.bincount(layout.group_of_row, layout.weight * mu * mu, minlength=groups)
-    entry_group = np.repeat(np.arange(groups), np.diff(gene.starts))
-    squares += np.bincount(entry_group, gene.multiplicity * gene.values**2, minlength=groups)
+    row = layout.row_of_cell[gene.cells]
+    used = row >= 0
+    squares += np.bincount(
+        layout.group_of_row[row[used]],
+        layout.cell_weight[gene.cells[used]] * gene.counts[used] ** 2,
+        minlength=groups,
+    )
     # To first order in 1/r, log-likelihood minus its Poisson limit is below this.
     effect = squares * np.exp(-np.clip(zeta, -300.0, 300.0))
     return np.isfinite(zeta) & (layout.size_offset == 0.0) & (effect < _DRIFTED)
 
 
-def _poisson_step(
-    problem: Problem, state: _State, reduced: _Reduced, theta: FloatArray
-) -> FloatArray | None:
-    """Direction along which the drifting sizes go to infinity and the others stay, if any."""
-    drifted = _drifted_groups(reduced, theta)
-    finite = ~state.poisson[reduced.groups]
-    z_rows = problem.z_rows[reduced.groups]
-    return recession_direction(-z_rows[finite & ~drifted], -z_rows[finite & drifted])
-
-
 def _fit_reduced(
-    problem: Problem, gene: GeneCounts, state: _State, max_evaluations: int
-) -> tuple[_Reduced, Ascent, int]:
+    problem: Problem, gene: _Gene, state: _State, max_evaluations: int
+) -> tuple[_Reduced, BlockFit, int]:
     """Fit what remains, moving groups to the Poisson limit for as long as that loses nothing."""
-    reduced = _reduce(problem, gene, state)
-    best = climb(reduced.layout, reduced.gene, max_evaluations)
-    evaluations = best.evaluations
-    while reduced.layout.z.shape[1]:
-        p = reduced.layout.x.shape[1]
-        if best.code == CONVERGED and not has_flat_size(reduced.layout, _inverse(best.hessian)):
-            break
-        direction = _poisson_step(problem, state, reduced, best.theta)
+    reduced = _reduce(problem, state)
+    best = gene.climb(reduced.layout, max_evaluations)
+    evaluations = int(best.evaluations[0])
+    while reduced.layout.z.shape[1] and best.flags[0]:
+        drifted = _drifted_groups(reduced, gene, best.theta[0])
+        finite = ~state.poisson[reduced.groups]
+        z_rows = problem.z_rows[reduced.groups]
+        direction = recession_direction(-z_rows[finite & ~drifted], -z_rows[finite & drifted])
         if direction is None:
             break
-        raised = _moved(-problem.z_rows, direction)
         candidate = _State(
             state.active,
-            state.poisson | raised,
+            state.poisson | _moved(-problem.z_rows, direction),
             state.beta_direction,
             _append(state.gamma_direction, direction, problem.z_rows),
         )
-        smaller = _reduce(problem, gene, candidate)
-        limit = climb(smaller.layout, smaller.gene, max_evaluations)
-        evaluations += limit.evaluations
-        if not limit.value >= best.value - _SLACK:
+        smaller = _reduce(problem, candidate)
+        limit = gene.climb(smaller.layout, max_evaluations)
+        evaluations += int(limit.evaluations[0])
+        if not limit.value[0] >= best.value[0] - _SLACK:
             break
         state.poisson, state.gamma_direction = candidate.poisson, candidate.gamma_direction
         reduced, best = smaller, limit
-        if reduced.layout.x.shape[1] != p:
-            break
     return reduced, best, evaluations
 
 
-def _inverse(hessian: FloatArray) -> FloatArray:
-    """Inverse of the negative Hessian; NaN where it has none."""
-    try:
-        return np.asarray(np.linalg.inv(-hessian))
-    except np.linalg.LinAlgError:
-        return np.full(hessian.shape, np.nan)
-
-
-def resolve(problem: Problem, gene: GeneCounts, max_evaluations: int) -> Resolved:
+def resolve(
+    problem: Problem, cells: NDArray[np.int64], counts: FloatArray, max_evaluations: int
+) -> Resolved:
     """Fit one gene wherever its maximum lies.
 
     Parameters
     ----------
     problem : Problem
         Designs of the fit.
-    gene : GeneCounts
-        The gene's counts in that layout.
+    cells, counts : ndarray, shape (nonzeros,)
+        Cells with a positive count, and the counts.
     max_evaluations : int
         Limit for each ascent.
 
@@ -244,39 +243,36 @@ def resolve(problem: Problem, gene: GeneCounts, max_evaluations: int) -> Resolve
     Resolved
     """
     p, q = problem.x_rows.shape[1], problem.z_rows.shape[1]
+    gene = _Gene(cells, counts, collect_counts(cells, counts, problem.layout))
     state = _State(
         active=np.ones(problem.x_rows.shape[0], dtype=bool),
         poisson=np.zeros(problem.z_rows.shape[0], dtype=bool),
         beta_direction=np.zeros(p),
         gamma_direction=np.zeros(q),
     )
-    while _remove_separated(problem, gene, state):
+    while _remove_separated(problem, gene.merged, state):
         pass
     scale = np.concatenate([problem.x_scale, problem.z_scale])
-    direction = np.concatenate([state.beta_direction, state.gamma_direction]) / scale
-    coef = np.zeros(p + q)
-    covariance = np.zeros((p + q, p + q))
+    empty = not gene.merged.total.any()
     if not state.active.any():
-        return Resolved(coef, direction, np.eye(p + q), covariance, 0.0, 0, True)
+        direction = np.concatenate([state.beta_direction, state.gamma_direction]) / scale
+        nothing = np.zeros(p + q), np.zeros((p + q, p + q))
+        return Resolved(nothing[0], direction, np.eye(p + q), nothing[1], 0.0, 0, True, empty)
 
     reduced, best, evaluations = _fit_reduced(problem, gene, state, max_evaluations)
     direction = np.concatenate([state.beta_direction, state.gamma_direction]) / scale
-    rank = reduced.layout.x.shape[1]
-    transform = np.zeros((p + q, best.theta.size))
-    transform[:p, :rank] = reduced.x_transform
-    transform[p:, rank:] = reduced.z_transform
-    transform /= scale[:, None]
+    transform = block_diag(reduced.x_transform, reduced.z_transform) / scale[:, None]
     finite_groups = reduced.groups[~state.poisson[reduced.groups]]
-    converged = best.code == CONVERGED
+    open_directions = block_diag(
+        null_space(problem.x_rows[state.active]), null_space(problem.z_rows[finite_groups])
+    )
     return Resolved(
-        coef=transform @ best.theta,
+        coef=transform @ best.theta[0],
         direction=direction,
-        undetermined=block_diag(
-            null_space(problem.x_rows[state.active]), null_space(problem.z_rows[finite_groups])
-        )
-        / scale[:, None],
-        covariance=transform @ _inverse(best.hessian) @ transform.T if converged else covariance,
-        value=best.value,
+        undetermined=open_directions / scale[:, None],
+        covariance=transform @ best.covariance[0] @ transform.T,
+        value=float(best.value[0]),
         evaluations=evaluations,
-        converged=converged,
+        converged=best.flags[0] != UNCONVERGED,
+        empty=empty,
     )

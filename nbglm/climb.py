@@ -6,20 +6,18 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from nbglm.compiled import entry, kernel
 from nbglm.newton import CONVERGED, STALLED, Ascent, invert_definite, maximise
 from nbglm.objective import GeneCounts, Layout, collect_counts
 from nbglm.start import starting_values
 
 __all__ = [
-    "EMPTY",
     "FLAT",
     "SEPARABLE",
     "UNCONVERGED",
     "BlockFit",
-    "climb",
     "climb_block",
     "map_coefficients",
 ]
@@ -28,7 +26,7 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 # Reasons to look at a gene again, with exact geometry (nbglm.boundary).
-EMPTY, SEPARABLE, FLAT, UNCONVERGED = 1, 2, 4, 8
+SEPARABLE, FLAT, UNCONVERGED = 1, 2, 3
 
 _FLAT_VARIANCE = 30.0**2  # a log size known to +-30 at best may as well be infinite
 _RANK_TOLERANCE = 1e-10
@@ -58,15 +56,7 @@ class BlockFit(NamedTuple):
     flags: IntArray
 
 
-@njit(cache=True, nogil=True)
-def _sum(values: FloatArray) -> float:
-    total = 0.0
-    for i in range(values.size):
-        total += values[i]
-    return total
-
-
-@njit(cache=True, nogil=True)
+@kernel
 def _better(new: Ascent, old: Ascent) -> bool:
     """Whether a new ascent ended higher, with converged ones before the others."""
     margin = 1e-9 * (1.0 + abs(old.value))
@@ -75,56 +65,7 @@ def _better(new: Ascent, old: Ascent) -> bool:
     return new.value > old.value + margin
 
 
-@njit(cache=True, nogil=True)
-def climb(layout: Layout, gene: GeneCounts, max_evaluations: int) -> Ascent:
-    """Best maximum found from a handful of starts.
-
-    With one dispersion coefficient one start is enough. With more, the log-likelihood can have
-    several maxima (each end of a covariate's range can claim the overdispersion), so ascents
-    also start with the size rising and falling along each dispersion coordinate.
-
-    Parameters
-    ----------
-    layout : Layout
-        Design in orthonormal coordinates.
-    gene : GeneCounts
-        Counts of which at least one is positive.
-    max_evaluations : int
-        Limit for each ascent.
-
-    Returns
-    -------
-    Ascent
-        The best, with the evaluations of all.
-    """
-    p = layout.x.shape[1]
-    q = layout.z.shape[1]
-    length = math.sqrt(_sum(layout.weight))
-    evaluations = 0
-    best = Ascent(np.zeros(1), -math.inf, np.zeros(1), np.zeros((1, 1)), math.inf, 0, STALLED)
-    for s in range(2 + 2 * q):
-        # 0: least squares; 1: constant mean; then along each dispersion coordinate, up and down
-        theta = starting_values(layout, gene, s == 0)
-        if s > 1:
-            theta[p + s // 2 - 1] += length if s % 2 else -length
-        ascent = maximise(theta, layout, gene, max_evaluations)
-        evaluations += ascent.evaluations
-        if best.evaluations == 0 or _better(ascent, best):
-            best = ascent
-        if q <= 1 and best.code == CONVERGED:
-            break
-    return Ascent(
-        best.theta,
-        best.value,
-        best.gradient,
-        best.hessian,
-        best.decrement,
-        evaluations,
-        best.code,
-    )
-
-
-@njit(cache=True, nogil=True)
+@kernel
 def _rank_deficient(gram: FloatArray) -> bool:
     """Whether a Gram matrix (overwritten) has lost a direction, by pivots of its factor."""
     k = gram.shape[0]
@@ -145,30 +86,34 @@ def _rank_deficient(gram: FloatArray) -> bool:
     return False
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _maybe_separated(layout: Layout, gene: GeneCounts) -> bool:
     """Whether the rows with positive counts leave a direction of either design undetermined."""
-    p = layout.x.shape[1]
-    q = layout.z.shape[1]
+    x = layout.x
+    z = layout.z
+    bounds = layout.bounds
+    total = gene.total
+    p = x.shape[1]
+    q = z.shape[1]
     gram = np.zeros((p, p))
     gram_z = np.zeros((q, q))
-    for k in range(layout.bounds.size - 1):
+    for k in range(bounds.size - 1):
         positive = False
-        for i in range(layout.bounds[k], layout.bounds[k + 1]):
-            if gene.total[i] > 0.0:
+        for i in range(bounds[k], bounds[k + 1]):
+            if total[i] > 0.0:
                 positive = True
                 for j in range(p):
                     for l in range(j + 1):
-                        gram[j, l] += layout.x[i, j] * layout.x[i, l]
+                        gram[j, l] += x[i, j] * x[i, l]
         if positive:
             for j in range(q):
                 for l in range(j + 1):
-                    gram_z[j, l] += layout.z[k, j] * layout.z[k, l]
+                    gram_z[j, l] += z[k, j] * z[k, l]
     return _rank_deficient(gram) or _rank_deficient(gram_z)
 
 
-@njit(cache=True, nogil=True)
-def has_flat_size(layout: Layout, covariance: FloatArray) -> bool:
+@kernel
+def _has_flat_size(layout: Layout, covariance: FloatArray) -> bool:
     """Whether the log size of some dispersion group is as good as unknown.
 
     Parameters
@@ -182,23 +127,82 @@ def has_flat_size(layout: Layout, covariance: FloatArray) -> bool:
     -------
     bool
     """
+    z = layout.z
     p = layout.x.shape[1]
-    q = layout.z.shape[1]
-    for k in range(layout.z.shape[0]):
+    q = z.shape[1]
+    for k in range(z.shape[0]):
         variance = 0.0
         for j in range(q):
             for l in range(q):
-                variance += layout.z[k, j] * covariance[p + j, p + l] * layout.z[k, l]
+                variance += z[k, j] * covariance[p + j, p + l] * z[k, l]
         if not variance < _FLAT_VARIANCE:
             return True
     return False
 
 
-@njit(cache=True, nogil=True)
+@entry
+def _climb_block(
+    indptr: IntArray,
+    cells: IntArray,
+    counts: FloatArray,
+    layout: Layout,
+    max_evaluations: int,
+    screen: bool,
+    out: BlockFit,
+) -> None:
+    """Fill `out`: see :func:`climb_block`."""
+    p = layout.x.shape[1]
+    q = layout.z.shape[1]
+    length = 0.0
+    for i in range(layout.weight.size):
+        length += layout.weight[i]
+    length = math.sqrt(length)
+    information = np.empty((p + q, p + q))
+    for g in range(indptr.size - 1):
+        lo, hi = indptr[g], indptr[g + 1]
+        gene = collect_counts(cells[lo:hi], counts[lo:hi], layout)
+        if screen and _maybe_separated(layout, gene):
+            out.flags[g] = SEPARABLE
+            continue
+        best = Ascent(gene.total, -math.inf, gene.total, information, math.inf, 0, STALLED)
+        # Starts 0: least squares; 1: constant mean; then along each dispersion coordinate.
+        for s in range(2 + 2 * q):
+            theta = starting_values(layout, gene, s == 0)
+            if s > 1:
+                theta[p + s // 2 - 1] += length if s % 2 else -length
+            ascent = maximise(theta, layout, gene, max_evaluations)
+            out.evaluations[g] += ascent.evaluations
+            if best.evaluations == 0 or _better(ascent, best):
+                best = ascent
+            if q <= 1 and best.code == CONVERGED:
+                break
+        out.value[g] = best.value
+        for i in range(p + q):
+            out.theta[g, i] = best.theta[i]
+            for j in range(p + q):
+                information[i, j] = -best.hessian[i, j]
+        if best.code != CONVERGED:
+            out.flags[g] = UNCONVERGED
+        elif not invert_definite(information, out.covariance[g]) or _has_flat_size(
+            layout, out.covariance[g]
+        ):
+            out.flags[g] = FLAT
+
+
 def climb_block(
-    indptr: IntArray, cells: IntArray, counts: FloatArray, layout: Layout, max_evaluations: int
+    indptr: IntArray,
+    cells: IntArray,
+    counts: FloatArray,
+    layout: Layout,
+    *,
+    max_evaluations: int,
+    screen: bool,
 ) -> BlockFit:
-    """Fit every gene of a block that lies in the interior; flag the others.
+    """Best maximum of every gene of a block, found from a handful of starts.
+
+    With one dispersion coefficient one start is enough. With more, the log-likelihood can have
+    several maxima (each end of a covariate's range can claim the overdispersion), so ascents
+    also start with the size rising and falling along each dispersion coordinate.
 
     Parameters
     ----------
@@ -208,45 +212,28 @@ def climb_block(
         Design in orthonormal coordinates.
     max_evaluations : int
         Limit for each ascent.
+    screen : bool
+        Flag genes that may be separated in place of fitting them.
 
     Returns
     -------
     BlockFit
+        Genes that may lie at a limit are flagged.
     """
     genes = indptr.size - 1
     k = layout.x.shape[1] + layout.z.shape[1]
-    theta = np.zeros((genes, k))
-    covariance = np.zeros((genes, k, k))
-    value = np.zeros(genes)
-    evaluations = np.zeros(genes, dtype=np.int64)
-    flags = np.zeros(genes, dtype=np.int64)
-    information = np.empty((k, k))
-    for g in range(genes):
-        lo, hi = indptr[g], indptr[g + 1]
-        gene = collect_counts(cells[lo:hi], counts[lo:hi], layout)
-        if not _sum(gene.total) > 0.0:
-            flags[g] = EMPTY
-            continue
-        if _maybe_separated(layout, gene):
-            flags[g] = SEPARABLE
-            continue
-        best = climb(layout, gene, max_evaluations)
-        value[g] = best.value
-        evaluations[g] = best.evaluations
-        for i in range(k):
-            theta[g, i] = best.theta[i]
-            for j in range(k):
-                information[i, j] = -best.hessian[i, j]
-        if best.code != CONVERGED:
-            flags[g] = UNCONVERGED
-        elif not invert_definite(information, covariance[g]) or has_flat_size(
-            layout, covariance[g]
-        ):
-            flags[g] = FLAT
-    return BlockFit(theta, covariance, value, evaluations, flags)
+    out = BlockFit(
+        theta=np.zeros((genes, k)),
+        covariance=np.zeros((genes, k, k)),
+        value=np.zeros(genes),
+        evaluations=np.zeros(genes, dtype=np.int64),
+        flags=np.zeros(genes, dtype=np.int64),
+    )
+    _climb_block(indptr, cells, counts, layout, max_evaluations, screen, out)
+    return out
 
 
-@njit(cache=True, nogil=True)
+@entry
 def map_coefficients(
     theta: FloatArray, covariance: FloatArray, transform: FloatArray
 ) -> tuple[FloatArray, FloatArray]:

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbglm.boundary import Resolved, resolve
-from nbglm.climb import EMPTY, BlockFit, climb_block, map_coefficients
-from nbglm.objective import collect_counts
+from nbglm.climb import BlockFit, climb_block, map_coefficients
 from nbglm.problem import Problem
 from nbglm.status import COEF_STATUS, GENE_STATUS
 
@@ -113,7 +112,7 @@ def _without_rounding(directions: FloatArray) -> FloatArray:
     return np.where(np.abs(directions) < 1e-9 * size, 0.0, directions)
 
 
-def _limit(problem: Problem, fit: Resolved, *, empty: bool) -> dict[str, object]:
+def _limit(problem: Problem, fit: Resolved) -> dict[str, object]:
     """One gene whose maximum may lie at infinity, as the fields of :class:`FitArrays`."""
     finite, direction, covariance = fit.coef, fit.direction, fit.covariance.copy()
     if problem.projection.size:
@@ -144,15 +143,15 @@ def _limit(problem: Problem, fit: Resolved, *, empty: bool) -> dict[str, object]
         "covariance": covariance,
         "llf": fit.value,
         "evaluations": fit.evaluations,
-        "status": _GENE[_gene_word(status, converged=fit.converged, empty=empty)],
+        "status": _GENE[_gene_word(status, fit)],
         "coef_status": status,
     }
 
 
-def _gene_word(status: NDArray[np.int8], *, converged: bool, empty: bool) -> str:
-    if not converged:
+def _gene_word(status: NDArray[np.int8], fit: Resolved) -> str:
+    if not fit.converged:
         return "not_converged"
-    if empty:
+    if fit.empty:
         return "all_zero"
     present = {COEF_STATUS[code] for code in status}
     return next((word for word in GENE_STATUS if word in present), "ok")
@@ -172,13 +171,13 @@ def fit_block(indptr: IntArray, cells: IntArray, counts: FloatArray, problem: Pr
     -------
     FitArrays
     """
-    block = climb_block(indptr, cells, counts, problem.layout, MAX_EVALUATIONS)
+    block = climb_block(
+        indptr, cells, counts, problem.layout, max_evaluations=MAX_EVALUATIONS, screen=True
+    )
     fit = _interior(problem, block)
     for g in np.flatnonzero(block.flags):
         part = slice(indptr[g], indptr[g + 1])
-        gene = collect_counts(cells[part], counts[part], problem.layout)
-        resolved = resolve(problem, gene, MAX_EVALUATIONS)
-        row = _limit(problem, resolved, empty=block.flags[g] == EMPTY)
+        row = _limit(problem, resolve(problem, cells[part], counts[part], MAX_EVALUATIONS))
         for name, value in row.items():
             getattr(fit, name)[g] = value
     return fit

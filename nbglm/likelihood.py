@@ -38,8 +38,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit, vectorize
+from numba import vectorize
 from numpy.typing import ArrayLike, NDArray
+
+from nbglm.compiled import entry, kernel
 
 __all__ = ["loglik", "mean_terms", "score", "size_terms"]
 
@@ -54,7 +56,7 @@ _SERIES = 0.4
 _SPLIT = 256.0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def relative_excess(x: float) -> float:
     """``(x - log1p(x)) / x`` for ``0 <= x <= 0.4``, to full relative accuracy.
 
@@ -77,7 +79,7 @@ def relative_excess(x: float) -> float:
     return s - 2.0 * u * inverse * tail
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def mean_terms(
     weight: float, total: float, eta: float, r: float
 ) -> tuple[float, float, float, float, float, float]:
@@ -128,7 +130,7 @@ def mean_terms(
     )
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _tail_terms(k: float, m: float, r: float) -> tuple[float, float, float, float]:
     """Euler-Maclaurin sums over ``m <= j < m + k`` for ``a = r + m >= 16``.
 
@@ -194,7 +196,7 @@ def _tail_terms(k: float, m: float, r: float) -> tuple[float, float, float, floa
     )
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def size_terms(y: float, r: float) -> tuple[float, float, float]:
     """``L(y, r)`` and its first and second derivative by ``zeta = log r``.
 
@@ -285,7 +287,7 @@ def loglik(y: ArrayLike, eta: ArrayLike, zeta: ArrayLike) -> FloatArray:
     )
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@entry
 def _score(y: FloatArray, eta: FloatArray, zeta: FloatArray, out: FloatArray) -> None:
     for i in range(y.size):
         r = math.exp(zeta[i])

@@ -5,9 +5,9 @@ else of the model. It works in coordinates in which the designs are orthonormal
 (:mod:`nbglm.basis`), so no rule below depends on the units of a covariate.
 
 Direction
-    Newton's where the negative Hessian is positive definite; elsewhere each eigenvalue is
-    replaced by its absolute value, which turns ascent away from saddles (Dauphin et al. 2014,
-    *Identifying and attacking the saddle point problem*, NeurIPS 27).
+    Newton's where the negative Hessian is positive definite; elsewhere a multiple of the identity
+    is added to it, the smallest of a few that makes it so (Levenberg's way between Newton and
+    steepest ascent; in orthonormal coordinates the identity has the right scale).
 Length
     No linear predictor moves by more than a few units in one step, since beyond that the
     quadratic model says nothing about an exponential; then backtracking until the value rises by
@@ -24,9 +24,9 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from nbglm.compiled import entry, kernel
 from nbglm.objective import GeneCounts, Layout, evaluate
 
 __all__ = ["CONVERGED", "ITERATION_LIMIT", "STALLED", "Ascent", "invert_definite", "maximise"]
@@ -42,7 +42,7 @@ _ARMIJO = 1e-4
 _BACKTRACKS = 40
 _DOUBLINGS = 6
 _TAIL_DECREMENT = 1e-6  # nearer than this to a maximum a step is not worth doubling
-_SWEEPS = 30
+_SHIFTS = 8
 
 
 class Ascent(NamedTuple):
@@ -73,7 +73,7 @@ class Ascent(NamedTuple):
     code: int
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _solve_definite(
     matrix: FloatArray, right: FloatArray, factor: FloatArray, out: FloatArray
 ) -> bool:
@@ -106,64 +106,37 @@ def _solve_definite(
     return True
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _diagonalise(matrix: FloatArray, vectors: FloatArray) -> None:
-    """Jacobi rotations: `matrix` (overwritten) becomes diagonal, columns its eigenvectors."""
-    k = matrix.shape[0]
+@kernel
+def _solve_shifted(
+    matrix: FloatArray, right: FloatArray, factor: FloatArray, out: FloatArray
+) -> None:
+    """Solve with the smallest of a few multiples of the identity added that makes it definite.
+
+    `matrix` is overwritten. Gershgorin's circles bound how far down its spectrum reaches, so the
+    last shift tried always does.
+    """
+    k = right.size
+    lowest = 0.0
+    largest = 1e-300
     for i in range(k):
+        radius = 0.0
         for j in range(k):
-            vectors[i, j] = 1.0 if i == j else 0.0
-    for _ in range(_SWEEPS):
-        rotated = False
-        for a in range(k - 1):
-            for b in range(a + 1, k):
-                off = matrix[a, b]
-                if abs(off) <= 1e-15 * math.sqrt(abs(matrix[a, a] * matrix[b, b])):
-                    continue
-                rotated = True
-                ratio = (matrix[b, b] - matrix[a, a]) / (2.0 * off)
-                t = 1.0 / (abs(ratio) + math.hypot(ratio, 1.0))
-                if ratio < 0.0:
-                    t = -t
-                c = 1.0 / math.hypot(t, 1.0)
-                s = t * c
-                for i in range(k):
-                    left, right = matrix[i, a], matrix[i, b]
-                    matrix[i, a] = c * left - s * right
-                    matrix[i, b] = s * left + c * right
-                for i in range(k):
-                    left, right = matrix[a, i], matrix[b, i]
-                    matrix[a, i] = c * left - s * right
-                    matrix[b, i] = s * left + c * right
-                for i in range(k):
-                    left, right = vectors[i, a], vectors[i, b]
-                    vectors[i, a] = c * left - s * right
-                    vectors[i, b] = s * left + c * right
-        if not rotated:
+            if j != i:
+                radius += abs(matrix[i, j])
+        lowest = min(lowest, matrix[i, i] - radius)
+        largest = max(largest, abs(matrix[i, i]) + radius)
+    enough = 1e-3 * largest - lowest
+    shift = 0.0
+    for attempt in range(_SHIFTS):
+        target = enough * 4.0 ** (attempt - _SHIFTS + 1)
+        for i in range(k):
+            matrix[i, i] += target - shift
+        shift = target
+        if _solve_definite(matrix, right, factor, out):
             break
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _saddle_free(matrix: FloatArray, right: FloatArray, out: FloatArray) -> None:
-    """Solve with the absolute values of the eigenvalues of `matrix` (overwritten)."""
-    k = right.size
-    vectors = np.empty((k, k))
-    _diagonalise(matrix, vectors)
-    largest = 0.0
-    for j in range(k):
-        largest = max(largest, abs(matrix[j, j]))
-        out[j] = 0.0
-    floor = 1e-10 * largest + 1e-300
-    for j in range(k):
-        along = 0.0
-        for i in range(k):
-            along += vectors[i, j] * right[i]
-        along /= max(abs(matrix[j, j]), floor)
-        for i in range(k):
-            out[i] += along * vectors[i, j]
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def invert_definite(matrix: FloatArray, out: FloatArray) -> bool:
     """Invert a positive definite matrix; False, and NaN everywhere, if it is not.
 
@@ -196,32 +169,34 @@ def invert_definite(matrix: FloatArray, out: FloatArray) -> bool:
     return True
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _largest_change(step: FloatArray, layout: Layout) -> float:
     """Largest absolute change of any linear predictor along a step."""
-    p = layout.x.shape[1]
+    x = layout.x
+    z = layout.z
+    p = x.shape[1]
     largest = 0.0
-    for i in range(layout.x.shape[0]):
+    for i in range(x.shape[0]):
         change = 0.0
         for j in range(p):
-            change += layout.x[i, j] * step[j]
+            change += x[i, j] * step[j]
         largest = max(largest, abs(change))
-    for k in range(layout.z.shape[0]):
+    for k in range(z.shape[0]):
         change = 0.0
-        for j in range(layout.z.shape[1]):
-            change += layout.z[k, j] * step[p + j]
+        for j in range(z.shape[1]):
+            change += z[k, j] * step[p + j]
         largest = max(largest, abs(change))
     return largest
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _move(origin: FloatArray, scale: float, step: FloatArray, out: FloatArray) -> None:
     """``out = origin + scale * step``."""
     for i in range(origin.size):
         out[i] = origin[i] + scale * step[i]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _direction(gradient: FloatArray, hessian: FloatArray, step: FloatArray) -> tuple[bool, float]:
     """Fill `step`; tell whether it is Newton's, and the slope along it."""
     k = gradient.size
@@ -236,14 +211,14 @@ def _direction(gradient: FloatArray, hessian: FloatArray, step: FloatArray) -> t
         return False, math.nan
     definite = _solve_definite(information, gradient, factor, step)
     if not definite:
-        _saddle_free(information, gradient, step)
+        _solve_shifted(information, gradient, factor, step)
     slope = 0.0
     for i in range(k):
         slope += gradient[i] * step[i]
     return definite, slope
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@entry
 def maximise(theta0: FloatArray, layout: Layout, gene: GeneCounts, max_evaluations: int) -> Ascent:
     """Climb to a local maximum.
 

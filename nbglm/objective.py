@@ -15,9 +15,9 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from nbglm.compiled import entry, kernel
 from nbglm.likelihood import mean_terms, size_terms
 
 __all__ = ["GeneCounts", "Layout", "collect_counts", "evaluate", "make_layout"]
@@ -162,7 +162,7 @@ def make_layout(
     )
 
 
-@njit(cache=True, nogil=True)
+@entry
 def collect_counts(cells: IntArray, counts: FloatArray, layout: Layout) -> GeneCounts:
     """Totals and histograms of one gene, from its non-zero entries alone.
 
@@ -177,17 +177,20 @@ def collect_counts(cells: IntArray, counts: FloatArray, layout: Layout) -> GeneC
     -------
     GeneCounts
     """
+    row_of_cell = layout.row_of_cell
+    group_of_row = layout.group_of_row
+    cell_weight = layout.cell_weight
     rows = layout.weight.size
     groups = layout.bounds.size - 1
     total = np.zeros(rows)
     starts = np.zeros(groups + 1, dtype=np.int64)
     constant = 0.0
     for e in range(cells.size):
-        row = layout.row_of_cell[cells[e]]
+        row = row_of_cell[cells[e]]
         if row >= 0:
-            w = layout.cell_weight[cells[e]]
+            w = cell_weight[cells[e]]
             total[row] += w * counts[e]
-            starts[layout.group_of_row[row] + 1] += 1
+            starts[group_of_row[row] + 1] += 1
             if counts[e] > 1.0:
                 constant += w * math.lgamma(counts[e] + 1.0)
     for k in range(groups):
@@ -198,17 +201,17 @@ def collect_counts(cells: IntArray, counts: FloatArray, layout: Layout) -> GeneC
     for k in range(groups):
         fill[k] = starts[k]
     for e in range(cells.size):
-        row = layout.row_of_cell[cells[e]]
+        row = row_of_cell[cells[e]]
         if row >= 0:
-            k = layout.group_of_row[row]
+            k = group_of_row[row]
             values[fill[k]] = counts[e]
-            multiplicity[fill[k]] = layout.cell_weight[cells[e]]
+            multiplicity[fill[k]] = cell_weight[cells[e]]
             fill[k] += 1
     end = _merge_equal(values, multiplicity, starts)
     return GeneCounts(total, values[:end], multiplicity[:end], starts, constant)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _merge_equal(values: FloatArray, multiplicity: FloatArray, starts: IntArray) -> int:
     """Merge equal counts within each group, in place; large counts stay as they are."""
     histogram = np.zeros(_HISTOGRAM)
@@ -243,22 +246,25 @@ def _merge_equal(values: FloatArray, multiplicity: FloatArray, starts: IntArray)
     return end
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _size_part(zeta: float, group: int, gene: GeneCounts) -> tuple[float, float, float]:
     """Sum of :func:`~nbglm.likelihood.size_terms` over the counts of one dispersion group."""
+    values = gene.values
+    multiplicity = gene.multiplicity
+    starts = gene.starts
     value = 0.0
     slope = 0.0
     curvature = 0.0
     r = math.exp(zeta)
-    for e in range(gene.starts[group], gene.starts[group + 1]):
-        terms = size_terms(gene.values[e], r)
-        value += gene.multiplicity[e] * terms[0]
-        slope += gene.multiplicity[e] * terms[1]
-        curvature += gene.multiplicity[e] * terms[2]
+    for e in range(starts[group], starts[group + 1]):
+        terms = size_terms(values[e], r)
+        value += multiplicity[e] * terms[0]
+        slope += multiplicity[e] * terms[1]
+        curvature += multiplicity[e] * terms[2]
     return value, slope, curvature
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@entry
 def evaluate(
     theta: FloatArray, layout: Layout, gene: GeneCounts, gradient: FloatArray, hessian: FloatArray
 ) -> float:
@@ -282,45 +288,52 @@ def evaluate(
     float
         The log-likelihood, with its ``lgamma(y + 1)`` terms.
     """
-    p = layout.x.shape[1]
-    q = layout.z.shape[1]
+    x = layout.x
+    z = layout.z
+    offset = layout.offset
+    size_offset = layout.size_offset
+    bounds = layout.bounds
+    weight = layout.weight
+    total = gene.total
+    p = x.shape[1]
+    q = z.shape[1]
     for j in range(p + q):
         gradient[j] = 0.0
         for l in range(p + q):
             hessian[j, l] = 0.0
     cross = np.empty(p)
     value = -gene.constant
-    for k in range(layout.bounds.size - 1):
-        zeta = layout.size_offset[k]
+    for k in range(bounds.size - 1):
+        zeta = size_offset[k]
         for j in range(q):
-            zeta += layout.z[k, j] * theta[p + j]
+            zeta += z[k, j] * theta[p + j]
         r = math.exp(zeta)
         group_value, slope, curvature = _size_part(zeta, k, gene)
         for j in range(p):
             cross[j] = 0.0
-        for i in range(layout.bounds[k], layout.bounds[k + 1]):
-            eta = layout.offset[i]
+        for i in range(bounds[k], bounds[k + 1]):
+            eta = offset[i]
             for j in range(p):
-                eta += layout.x[i, j] * theta[j]
-            terms = mean_terms(layout.weight[i], gene.total[i], eta, r)
+                eta += x[i, j] * theta[j]
+            terms = mean_terms(weight[i], total[i], eta, r)
             group_value += terms[0]
             slope += terms[2]
             curvature += terms[5]
             for j in range(p):
-                xj = layout.x[i, j]
+                xj = x[i, j]
                 gradient[j] += terms[1] * xj
                 cross[j] += terms[4] * xj
                 weighted = terms[3] * xj
                 for l in range(j + 1):
-                    hessian[j, l] += weighted * layout.x[i, l]
+                    hessian[j, l] += weighted * x[i, l]
         value += group_value
         for j in range(q):
-            zj = layout.z[k, j]
+            zj = z[k, j]
             gradient[p + j] += slope * zj
             for l in range(p):
                 hessian[p + j, l] += cross[l] * zj
             for l in range(j + 1):
-                hessian[p + j, p + l] += curvature * zj * layout.z[k, l]
+                hessian[p + j, p + l] += curvature * zj * z[k, l]
     for j in range(p + q):
         for l in range(j):
             hessian[l, j] = hessian[j, l]

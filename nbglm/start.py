@@ -10,9 +10,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from nbglm.compiled import kernel
 from nbglm.objective import GeneCounts, Layout
 
 __all__ = ["starting_values"]
@@ -24,43 +24,55 @@ _SMALLEST_ALPHA = 1e-3
 _LARGEST_ETA = 50.0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _log_rate(layout: Layout, gene: GeneCounts) -> float:
     """Log of the mean count per unit of exposure, as if no covariate mattered."""
+    offset = layout.offset
+    weight = layout.weight
+    total = gene.total
     count = 0.0
     exposure = 0.0
-    for i in range(layout.weight.size):
-        count += gene.total[i]
-        exposure += layout.weight[i] * math.exp(layout.offset[i])
+    for i in range(weight.size):
+        count += total[i]
+        exposure += weight[i] * math.exp(offset[i])
     return math.log(max(count, 0.5) / exposure)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _fill_size(theta: FloatArray, layout: Layout, gene: GeneCounts) -> None:
     """Set the dispersion coefficients to the moment estimate of one common size."""
-    p = layout.x.shape[1]
+    x = layout.x
+    z = layout.z
+    offset = layout.offset
+    weight = layout.weight
+    bounds = layout.bounds
+    size_offset = layout.size_offset
+    total = gene.total
+    values = gene.values
+    multiplicity = gene.multiplicity
+    p = x.shape[1]
     excess = 0.0
     square = 0.0
-    for i in range(layout.weight.size):
-        eta = layout.offset[i]
+    for i in range(weight.size):
+        eta = offset[i]
         for j in range(p):
-            eta += layout.x[i, j] * theta[j]
+            eta += x[i, j] * theta[j]
         mu = math.exp(min(eta, _LARGEST_ETA))
-        excess += mu * (layout.weight[i] * mu - 2.0 * gene.total[i]) - gene.total[i]
-        square += layout.weight[i] * mu * mu
-    for e in range(gene.values.size):
-        excess += gene.multiplicity[e] * gene.values[e] * gene.values[e]
+        excess += mu * (weight[i] * mu - 2.0 * total[i]) - total[i]
+        square += weight[i] * mu * mu
+    for e in range(values.size):
+        excess += multiplicity[e] * values[e] * values[e]
     zeta = -math.log(min(max(excess / square, _SMALLEST_ALPHA), _LARGEST_ALPHA))
-    for k in range(layout.z.shape[0]):
-        weight = 0.0
-        for i in range(layout.bounds[k], layout.bounds[k + 1]):
-            weight += layout.weight[i]
-        if layout.size_offset[k] == 0.0:
-            for j in range(layout.z.shape[1]):
-                theta[p + j] += weight * layout.z[k, j] * zeta
+    for k in range(z.shape[0]):
+        cells = 0.0
+        for i in range(bounds[k], bounds[k + 1]):
+            cells += weight[i]
+        if size_offset[k] == 0.0:
+            for j in range(z.shape[1]):
+                theta[p + j] += cells * z[k, j] * zeta
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def starting_values(layout: Layout, gene: GeneCounts, regress: bool) -> FloatArray:
     """Where an ascent begins.
 
@@ -78,16 +90,20 @@ def starting_values(layout: Layout, gene: GeneCounts, regress: bool) -> FloatArr
     -------
     ndarray, shape (p + q,)
     """
-    p = layout.x.shape[1]
+    x = layout.x
+    offset = layout.offset
+    weight = layout.weight
+    total = gene.total
+    p = x.shape[1]
     theta = np.zeros(p + layout.z.shape[1])
     rate = _log_rate(layout, gene)
-    for i in range(layout.weight.size):
+    for i in range(weight.size):
         target = rate
         if regress:
-            expected = math.exp(layout.offset[i] + rate)
+            expected = math.exp(offset[i] + rate)
             prior = 0.5 * expected + 0.1
-            target += math.log((gene.total[i] + prior) / (layout.weight[i] * expected + prior))
+            target += math.log((total[i] + prior) / (weight[i] * expected + prior))
         for j in range(p):
-            theta[j] += layout.weight[i] * layout.x[i, j] * target
+            theta[j] += weight[i] * x[i, j] * target
     _fill_size(theta, layout, gene)
     return theta
