@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbglm.compiled import entry, kernel
-from nbglm.newton import CONVERGED, STALLED, Ascent, invert_definite, maximise
+from nbglm.newton import CONVERGED, STALLED, Ascent, factor_definite, invert_definite, maximise
 from nbglm.objective import GeneCounts, Layout, collect_counts
 from nbglm.start import starting_values
 
@@ -66,27 +66,6 @@ def _better(new: Ascent, old: Ascent) -> bool:
 
 
 @kernel
-def _rank_deficient(gram: FloatArray) -> bool:
-    """Whether a Gram matrix (overwritten) has lost a direction, by pivots of its factor."""
-    k = gram.shape[0]
-    for j in range(k):
-        before = gram[j, j]
-        for l in range(j):
-            before += gram[j, l] * gram[j, l]
-        if not gram[j, j] > _RANK_TOLERANCE * before:
-            return True
-        root = math.sqrt(gram[j, j])
-        for i in range(j + 1, k):
-            gram[i, j] /= root
-        for i in range(j + 1, k):
-            for l in range(j + 1, i + 1):
-                gram[i, l] -= gram[i, j] * gram[l, j]
-        for i in range(j + 1, k):
-            gram[j, i] = 0.0
-    return False
-
-
-@kernel
 def _maybe_separated(layout: Layout, gene: GeneCounts) -> bool:
     """Whether the rows with positive counts leave a direction of either design undetermined."""
     x = layout.x
@@ -95,8 +74,11 @@ def _maybe_separated(layout: Layout, gene: GeneCounts) -> bool:
     total = gene.total
     p = x.shape[1]
     q = z.shape[1]
-    gram = np.zeros((p, p))
-    gram_z = np.zeros((q, q))
+    # Both Gram matrices as blocks of one, whose off-diagonal block stays zero.
+    gram = np.empty((p + q, p + q))
+    for j in range(p + q):
+        for l in range(p + q):
+            gram[j, l] = 0.0
     for k in range(bounds.size - 1):
         positive = False
         for i in range(bounds[k], bounds[k + 1]):
@@ -108,8 +90,8 @@ def _maybe_separated(layout: Layout, gene: GeneCounts) -> bool:
         if positive:
             for j in range(q):
                 for l in range(j + 1):
-                    gram_z[j, l] += z[k, j] * z[k, l]
-    return _rank_deficient(gram) or _rank_deficient(gram_z)
+                    gram[p + j, p + l] += z[k, j] * z[k, l]
+    return not factor_definite(gram, np.empty((p + q, p + q)), _RANK_TOLERANCE)
 
 
 @kernel

@@ -29,7 +29,15 @@ from numpy.typing import NDArray
 from nbglm.compiled import entry, kernel
 from nbglm.objective import GeneCounts, Layout, evaluate
 
-__all__ = ["CONVERGED", "ITERATION_LIMIT", "STALLED", "Ascent", "invert_definite", "maximise"]
+__all__ = [
+    "CONVERGED",
+    "ITERATION_LIMIT",
+    "STALLED",
+    "Ascent",
+    "factor_definite",
+    "invert_definite",
+    "maximise",
+]
 
 FloatArray = NDArray[np.float64]
 
@@ -41,7 +49,8 @@ _MAX_STEP = 4.0  # largest change of a linear predictor in one step
 _ARMIJO = 1e-4
 _BACKTRACKS = 40
 _DOUBLINGS = 6
-_TAIL_DECREMENT = 1e-6  # nearer than this to a maximum a step is not worth doubling
+_TAIL = 1e-6  # with a squared decrement below this a step is not worth doubling
+_FIRST, _SEARCH, _STRETCH = 0, 1, 2  # what the next evaluation is for
 _SHIFTS = 8
 
 
@@ -74,25 +83,46 @@ class Ascent(NamedTuple):
 
 
 @kernel
-def _solve_definite(
-    matrix: FloatArray, right: FloatArray, factor: FloatArray, out: FloatArray
-) -> bool:
-    """Solve ``matrix @ out = right`` by Cholesky; False if `matrix` is not positive definite."""
-    k = right.size
+def factor_definite(matrix: FloatArray, factor: FloatArray, tolerance: float) -> bool:
+    """Cholesky factor of a symmetric matrix.
+
+    Parameters
+    ----------
+    matrix : ndarray, shape (k, k)
+        Its lower triangle is used.
+    factor : ndarray, shape (k, k)
+        Its lower triangle is overwritten.
+    tolerance : float
+        Smallest pivot, relative to the diagonal, that is not taken for rounding.
+
+    Returns
+    -------
+    bool
+        False if the matrix is not positive definite.
+    """
+    k = matrix.shape[0]
     for j in range(k):
-        pivot = matrix[j, j]
-        for l in range(j):
-            pivot -= factor[j, l] * factor[j, l]
-        # Written so that NaN fails too. A pivot at rounding level is not evidence of definiteness.
-        if not pivot > 1e-14 * abs(matrix[j, j]):
-            return False
-        root = math.sqrt(pivot)
-        factor[j, j] = root
-        for i in range(j + 1, k):
+        for i in range(j, k):
             entry = matrix[i, j]
             for l in range(j):
                 entry -= factor[i, l] * factor[j, l]
-            factor[i, j] = entry / root
+            if i == j:
+                if not entry > tolerance * abs(matrix[j, j]):  # NaN fails too
+                    return False
+                factor[j, j] = math.sqrt(entry)
+            else:
+                factor[i, j] = entry / factor[j, j]
+    return True
+
+
+@kernel
+def _solve_definite(
+    matrix: FloatArray, right: FloatArray, factor: FloatArray, out: FloatArray
+) -> bool:
+    """Solve ``matrix @ out = right``; False if `matrix` is not positive definite."""
+    if not factor_definite(matrix, factor, 1e-14):
+        return False
+    k = right.size
     for i in range(k):
         entry = right[i]
         for l in range(i):
@@ -190,13 +220,6 @@ def _largest_change(step: FloatArray, layout: Layout) -> float:
 
 
 @kernel
-def _move(origin: FloatArray, scale: float, step: FloatArray, out: FloatArray) -> None:
-    """``out = origin + scale * step``."""
-    for i in range(origin.size):
-        out[i] = origin[i] + scale * step[i]
-
-
-@kernel
 def _direction(gradient: FloatArray, hessian: FloatArray, step: FloatArray) -> tuple[bool, float]:
     """Fill `step`; tell whether it is Newton's, and the slope along it."""
     k = gradient.size
@@ -236,55 +259,56 @@ def maximise(theta0: FloatArray, layout: Layout, gene: GeneCounts, max_evaluatio
     Ascent
     """
     k = theta0.size
-    theta = np.empty(k)
-    trial = np.empty(k)
-    step = np.zeros(k)
-    _move(theta0, 0.0, step, theta)
-    gradient, hessian = np.empty(k), np.empty((k, k))
-    trial_gradient, trial_hessian = np.empty(k), np.empty((k, k))
-    value = evaluate(theta, layout, gene, gradient, hessian)
-    noise = 1e-14 * (abs(value) + 2.0 * gene.constant)
-    evaluations = 1
+    theta, trial, step = np.empty(k), np.empty(k), np.empty(k)
+    for i in range(k):
+        theta[i] = theta0[i]
+        step[i] = 0.0
+    gradient, trial_gradient = np.empty(k), np.empty(k)
+    hessian, trial_hessian = np.empty((k, k)), np.empty((k, k))
+    value, slope, scale, noise, least = -math.inf, math.inf, 0.0, 0.0, 0.0
+    definite, phase, tries, evaluations, code = False, _FIRST, 0, 0, STALLED
     while True:
+        for i in range(k):
+            trial[i] = theta[i] + scale * step[i]
+        trial_value = evaluate(trial, layout, gene, trial_gradient, trial_hessian)
+        evaluations += 1
+        gain = trial_value - value
+
+        if phase == _SEARCH and not gain >= _ARMIJO * scale * slope - noise:
+            tries += 1
+            if tries == _BACKTRACKS:
+                code = CONVERGED if definite and slope <= _NOISE_DECREMENT else STALLED
+                break
+            scale *= 0.5
+            continue
+        if phase != _STRETCH or gain > least:
+            theta, trial = trial, theta
+            gradient, trial_gradient = trial_gradient, gradient
+            hessian, trial_hessian = trial_hessian, hessian
+            value = trial_value
+            promised = scale * slope * (1.0 - 0.5 * scale) if definite else scale * slope
+            if phase == _SEARCH and tries == 0 and slope > _TAIL and gain > 1.1 * promised:
+                phase, least = _STRETCH, 1e-3 * gain  # as far again, and again
+                continue
+            if phase == _STRETCH and tries < _DOUBLINGS:
+                tries += 1
+                scale *= 2.0
+                continue
+
         definite, slope = _direction(gradient, hessian, step)
         if not math.isfinite(slope):
-            return Ascent(theta, value, gradient, hessian, math.inf, evaluations, STALLED)
+            code = STALLED
+            break
         if definite and slope <= _DECREMENT:
-            _move(theta, 1.0, step, theta)
+            for i in range(k):
+                theta[i] += step[i]
             value += 0.5 * slope
-            return Ascent(theta, value, gradient, hessian, slope, evaluations, CONVERGED)
+            code = CONVERGED
+            break
         if evaluations >= max_evaluations:
-            return Ascent(theta, value, gradient, hessian, slope, evaluations, ITERATION_LIMIT)
-
+            code = ITERATION_LIMIT
+            break
+        noise = 1e-14 * (abs(value) + 2.0 * gene.constant)
         scale = min(1.0, _MAX_STEP / max(_largest_change(step, layout), 1e-300))
-        backtracks = 0
-        while True:
-            _move(theta, scale, step, trial)
-            trial_value = evaluate(trial, layout, gene, trial_gradient, trial_hessian)
-            evaluations += 1
-            if trial_value >= value + _ARMIJO * scale * slope - noise:
-                break
-            backtracks += 1
-            if backtracks == _BACKTRACKS:
-                code = CONVERGED if definite and slope <= _NOISE_DECREMENT else STALLED
-                return Ascent(theta, value, gradient, hessian, slope, evaluations, code)
-            scale *= 0.5
-        gain = trial_value - value
-        promised = scale * slope * (1.0 - 0.5 * scale) if definite else scale * slope
-        theta, trial = trial, theta
-        value = trial_value
-        gradient, trial_gradient = trial_gradient, gradient
-        hessian, trial_hessian = trial_hessian, hessian
-        if backtracks == 0 and slope > _TAIL_DECREMENT and gain > 1.1 * promised:
-            # `theta` is now one step ahead; try to go on as far again, and again.
-            for _ in range(_DOUBLINGS):
-                _move(theta, scale, step, trial)
-                trial_value = evaluate(trial, layout, gene, trial_gradient, trial_hessian)
-                evaluations += 1
-                if not trial_value > value + 1e-3 * gain:
-                    break
-                scale *= 2.0
-                theta, trial = trial, theta
-                value = trial_value
-                gradient, trial_gradient = trial_gradient, gradient
-                hessian, trial_hessian = trial_hessian, hessian
+        phase, tries = _SEARCH, 0
+    return Ascent(theta, value, gradient, hessian, slope, evaluations, code)
