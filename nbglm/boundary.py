@@ -33,6 +33,7 @@ BoolArray = NDArray[np.bool_]
 
 _STILL = 1e-7  # relative change of a predictor along a direction below which it stands still
 _DRIFTED = 1e-4  # largest effect on the log-likelihood of a size that may be infinite
+_REACHES = (math.inf, 60.0, 20.0, 8.0, 3.0, 1.0)  # log sizes that may be on their way to a limit
 _SLACK = 1e-6  # how far, absolutely, a limit may fall short of the drifting fit it replaces
 
 
@@ -174,8 +175,14 @@ def _reduce(problem: Problem, state: _State) -> _Reduced:
     return _Reduced(layout, groups, x_basis.transform, z_basis.transform)
 
 
-def _drifted_groups(reduced: _Reduced, gene: _Gene, theta: FloatArray) -> BoolArray:
-    """Finite groups whose size is so large that infinity would change nothing visible."""
+def _drifting_groups(
+    reduced: _Reduced, gene: _Gene, theta: FloatArray, reach: float
+) -> tuple[BoolArray, BoolArray]:
+    """Groups whose size may be on its way to infinity, and to 0.
+
+    They are beyond `reach` on the log scale, or so far out already that the limit would change
+    nothing visible. Only groups without a positive count can go to size 0.
+    """
     layout = reduced.layout
     p = layout.x.shape[1]
     zeta = layout.z @ theta[p:]
@@ -184,44 +191,68 @@ def _drifted_groups(reduced: _Reduced, gene: _Gene, theta: FloatArray) -> BoolAr
     squares = np.bincount(layout.group_of_row, layout.weight * mu * mu, minlength=groups)
     row = layout.row_of_cell[gene.cells]
     used = row >= 0
+    positive_group = layout.group_of_row[row[used]]
     squares += np.bincount(
-        layout.group_of_row[row[used]],
+        positive_group,
         layout.cell_weight[gene.cells[used]] * gene.counts[used] ** 2,
         minlength=groups,
     )
-    # To first order in 1/r, log-likelihood minus its Poisson limit is below this.
-    effect = squares * np.exp(-np.clip(zeta, -300.0, 300.0))
-    return np.isfinite(zeta) & (layout.size_offset == 0.0) & (effect < _DRIFTED)
+    r = np.exp(np.clip(zeta, -300.0, 300.0))
+    finite = layout.size_offset == 0.0
+    silent = np.bincount(positive_group, minlength=groups) == 0
+    row_r = r[layout.group_of_row]
+    loss = np.bincount(
+        layout.group_of_row, layout.weight * row_r * np.log1p(mu / row_r), minlength=groups
+    )
+    # To first order in 1/r, log-likelihood minus its Poisson limit is below squares / r.
+    raised = finite & ((squares / r < _DRIFTED) | (zeta > reach))
+    return raised, finite & silent & ~raised & ((loss < _DRIFTED) | (zeta < -reach))
+
+
+def _further(
+    problem: Problem, gene: _Gene, state: _State, reduced: _Reduced, theta: FloatArray, reach: float
+) -> _State | None:
+    """The state in which the drifting groups have arrived, if a direction takes them there."""
+    raised, lowered = _drifting_groups(reduced, gene, theta, reach)
+    standing = ~state.poisson[reduced.groups] & ~raised & ~lowered
+    z_rows = problem.z_rows[reduced.groups]
+    direction = recession_direction(z_rows[standing], np.vstack([-z_rows[raised], z_rows[lowered]]))
+    if direction is None:
+        return None
+    gone = np.isin(np.arange(state.poisson.size), reduced.groups[lowered])
+    gone &= _moved(problem.z_rows, direction)
+    after = _State(
+        state.active & ~gone[problem.layout.group_of_row],
+        state.poisson | (_moved(-problem.z_rows, direction) & ~gone),
+        state.beta_direction,
+        _append(state.gamma_direction, direction, problem.z_rows),
+    )
+    while _remove_separated(problem, gene.merged, after):
+        pass
+    return after
 
 
 def _fit_reduced(
     problem: Problem, gene: _Gene, state: _State, max_evaluations: int
-) -> tuple[_Reduced, BlockFit, int]:
+) -> tuple[_State, _Reduced, BlockFit, int]:
     """Fit what remains, moving groups to the Poisson limit for as long as that loses nothing."""
     reduced = _reduce(problem, state)
     best = gene.climb(reduced.layout, max_evaluations)
     evaluations = int(best.evaluations[0])
+    reach = iter(_REACHES)
     while reduced.layout.z.shape[1] and best.flags[0]:
-        drifted = _drifted_groups(reduced, gene, best.theta[0])
-        finite = ~state.poisson[reduced.groups]
-        z_rows = problem.z_rows[reduced.groups]
-        direction = recession_direction(-z_rows[finite & ~drifted], -z_rows[finite & drifted])
-        if direction is None:
+        tried = next(reach, None)
+        if tried is None:
             break
-        candidate = _State(
-            state.active,
-            state.poisson | _moved(-problem.z_rows, direction),
-            state.beta_direction,
-            _append(state.gamma_direction, direction, problem.z_rows),
-        )
-        smaller = _reduce(problem, candidate)
+        after = _further(problem, gene, state, reduced, best.theta[0], tried)
+        if after is None or not after.active.any():
+            continue
+        smaller = _reduce(problem, after)
         limit = gene.climb(smaller.layout, max_evaluations)
         evaluations += int(limit.evaluations[0])
-        if not limit.value[0] >= best.value[0] - _SLACK:
-            break
-        state.poisson, state.gamma_direction = candidate.poisson, candidate.gamma_direction
-        reduced, best = smaller, limit
-    return reduced, best, evaluations
+        if limit.value[0] >= best.value[0] - _SLACK:
+            state, reduced, best, reach = after, smaller, limit, iter(_REACHES)
+    return state, reduced, best, evaluations
 
 
 def resolve(
@@ -259,7 +290,7 @@ def resolve(
         nothing = np.zeros(p + q), np.zeros((p + q, p + q))
         return Resolved(nothing[0], direction, np.eye(p + q), nothing[1], 0.0, 0, True, empty)
 
-    reduced, best, evaluations = _fit_reduced(problem, gene, state, max_evaluations)
+    state, reduced, best, evaluations = _fit_reduced(problem, gene, state, max_evaluations)
     direction = np.concatenate([state.beta_direction, state.gamma_direction]) / scale
     transform = block_diag(reduced.x_transform, reduced.z_transform) / scale[:, None]
     finite_groups = reduced.groups[~state.poisson[reduced.groups]]

@@ -30,6 +30,7 @@ SEPARABLE, FLAT, UNCONVERGED = 1, 2, 3
 
 _FLAT_VARIANCE = 30.0**2  # a log size known to +-30 at best may as well be infinite
 _RANK_TOLERANCE = 1e-10
+_WIDE_WORK = 15_000  # rows times wide starts
 
 
 class BlockFit(NamedTuple):
@@ -122,6 +123,27 @@ def _has_flat_size(layout: Layout, covariance: FloatArray) -> bool:
     return False
 
 
+@kernel
+def _is_flat(ascent: Ascent, length: float) -> bool:
+    """Whether the last coordinate, the log size, hardly matters at the end of an ascent."""
+    last = ascent.theta.size - 1
+    return -ascent.hessian[last, last] * length**2 < 1.0 / _FLAT_VARIANCE * 10.0
+
+
+def _gamma_starts(rows: int, q: int) -> FloatArray:
+    """Where ascents start, as shifts of the dispersion coordinates.
+
+    Given the sizes, the log-likelihood is concave in the mean coefficients, so that only the
+    sizes need several starts: none for the least-squares and the constant start of the mean, up and
+    down each coordinate, and then far and wide, the more the fewer rows there are to pay for.
+    """
+    axes = np.vstack([np.eye(q), -np.eye(q)])
+    wide = int(np.clip(_WIDE_WORK // max(rows, 1), 6, 30)) if q > 1 else 0
+    reach = np.where(np.arange(wide) % 2, 2.0, 4.0)
+    far = np.random.default_rng(q).normal(size=(wide, q)) * reach[:, None]
+    return np.vstack([np.zeros((2, q)), axes, 3.0 * axes if q == 1 else axes[:0], far])
+
+
 @entry
 def _climb_block(
     indptr: IntArray,
@@ -130,6 +152,7 @@ def _climb_block(
     layout: Layout,
     max_evaluations: int,
     screen: bool,
+    starts: FloatArray,
     out: BlockFit,
 ) -> None:
     """Fill `out`: see :func:`climb_block`."""
@@ -147,16 +170,15 @@ def _climb_block(
             out.flags[g] = SEPARABLE
             continue
         best = Ascent(gene.total, -math.inf, gene.total, information, math.inf, 0, STALLED)
-        # Starts 0: least squares; 1: constant mean; then along each dispersion coordinate.
-        for s in range(2 + 2 * q):
+        for s in range(starts.shape[0]):
             theta = starting_values(layout, gene, s == 0)
-            if s > 1:
-                theta[p + s // 2 - 1] += length if s % 2 else -length
+            for j in range(q):
+                theta[p + j] += length * starts[s, j]
             ascent = maximise(theta, layout, gene, max_evaluations)
             out.evaluations[g] += ascent.evaluations
             if best.evaluations == 0 or _better(ascent, best):
                 best = ascent
-            if q <= 1 and best.code == CONVERGED:
+            if q <= 1 and best.code == CONVERGED and not _is_flat(best, length):
                 break
         out.value[g] = best.value
         for i in range(p + q):
@@ -182,9 +204,9 @@ def climb_block(
 ) -> BlockFit:
     """Best maximum of every gene of a block, found from a handful of starts.
 
-    With one dispersion coefficient one start is enough. With more, the log-likelihood can have
-    several maxima (each end of a covariate's range can claim the overdispersion), so ascents
-    also start with the size rising and falling along each dispersion coordinate.
+    With one dispersion coefficient one start is enough unless it ends at a Poisson limit. With
+    more, the log-likelihood can have several maxima (each end of a covariate's range can claim the
+    overdispersion), so ascents start from several sizes.
 
     Parameters
     ----------
@@ -204,6 +226,7 @@ def climb_block(
     """
     genes = indptr.size - 1
     k = layout.x.shape[1] + layout.z.shape[1]
+    starts = _gamma_starts(layout.x.shape[0], layout.z.shape[1])
     out = BlockFit(
         theta=np.zeros((genes, k)),
         covariance=np.zeros((genes, k, k)),
@@ -211,7 +234,7 @@ def climb_block(
         evaluations=np.zeros(genes, dtype=np.int64),
         flags=np.zeros(genes, dtype=np.int64),
     )
-    _climb_block(indptr, cells, counts, layout, max_evaluations, screen, out)
+    _climb_block(indptr, cells, counts, layout, max_evaluations, screen, starts, out)
     return out
 
 

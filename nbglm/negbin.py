@@ -31,6 +31,7 @@ __all__ = ["fit_negbin"]
 _RANK_RULES = ("drop", "min_norm", "raise")
 _COV_TYPES = ("oim",)
 _BLOCK_ENTRIES = 1 << 20  # entries of a block of genes, zeros included
+_BLOCK_GENES = 256
 _SILENT_BELOW = 1.0  # seconds
 
 
@@ -71,7 +72,8 @@ def _fit_with_progress(
 ) -> FitArrays:
     from tqdm import tqdm
 
-    size = max(1, min(256, _BLOCK_ENTRIES // counts.n_cells))
+    # Small enough for the bar to move and for all workers to have something to do.
+    size = max(1, min(_BLOCK_GENES, _BLOCK_ENTRIES // counts.n_cells, counts.n_genes // 32))
     blocks: Iterator[GeneBlock] = counts.blocks(size)
     parts = []
     # By itself the bar shows up after a second, and only on a terminal.

@@ -52,6 +52,8 @@ _DOUBLINGS = 6
 _TAIL = 1e-6  # with a squared decrement below this a step is not worth doubling
 _FIRST, _SEARCH, _STRETCH = 0, 1, 2  # what the next evaluation is for
 _SHIFTS = 8
+_FARTHEST = 250.0  # a linear predictor beyond this is on its way to infinity
+_SUSPECT = 12  # evaluations after which that is looked at
 
 
 class Ascent(NamedTuple):
@@ -307,6 +309,9 @@ def maximise(theta0: FloatArray, layout: Layout, gene: GeneCounts, max_evaluatio
             break
         if evaluations >= max_evaluations:
             code = ITERATION_LIMIT
+            break
+        if evaluations > _SUSPECT and _largest_change(theta, layout) > _FARTHEST:
+            code = STALLED
             break
         noise = 1e-14 * (abs(value) + 2.0 * gene.constant)
         scale = min(1.0, _MAX_STEP / max(_largest_change(step, layout), 1e-300))

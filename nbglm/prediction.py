@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from nbglm.fit import FitArrays
 from nbglm.status import GENE_STATUS
 
-__all__ = ["predict_mean", "predict_size"]
+__all__ = ["predict"]
 
 FloatArray = NDArray[np.float64]
 
@@ -29,15 +29,17 @@ def _predictor(design: FloatArray, finite: FloatArray, direction: FloatArray) ->
     return value
 
 
-def predict_mean(fit: FitArrays, x: FloatArray, offset: FloatArray, genes: slice) -> FloatArray:
-    """Means on the count scale.
+def predict(
+    fit: FitArrays, x: FloatArray, z: FloatArray, offset: FloatArray, genes: slice
+) -> tuple[FloatArray, FloatArray]:
+    """Means on the count scale and sizes ``r`` (``Var = mu + mu**2 / r``).
 
     Parameters
     ----------
     fit : FitArrays
         Estimates.
-    x : ndarray, shape (cells, p)
-        Mean design.
+    x, z : ndarray, shape (cells, p) and (cells, q)
+        Designs of log mean and log size.
     offset : ndarray, shape (cells,)
         Offset of the log mean.
     genes : slice
@@ -45,34 +47,19 @@ def predict_mean(fit: FitArrays, x: FloatArray, offset: FloatArray, genes: slice
 
     Returns
     -------
-    ndarray, shape (cells, genes)
-        0 where the counts are separated and for genes without a count; infinite only on rows
-        that raise a separated direction, which no row of the data did.
-    """
-    p = x.shape[1]
-    eta = _predictor(x, fit.finite[genes, :p], fit.direction[genes, :p])
-    mean = np.exp(eta + offset[:, None])
-    mean[:, fit.status[genes] == _ALL_ZERO] = 0.0
-    return np.asarray(mean)
-
-
-def predict_size(fit: FitArrays, z: FloatArray, genes: slice) -> FloatArray:
-    """Sizes ``r`` (``Var = mu + mu**2 / r``).
-
-    Parameters
-    ----------
-    fit : FitArrays
-        Estimates.
-    z : ndarray, shape (cells, q)
-        Dispersion design.
-    genes : slice
-        Which genes.
-
-    Returns
-    -------
-    ndarray, shape (cells, genes)
+    mean : ndarray, shape (cells, genes)
+        0 where the counts are separated, for genes without a count, and where a size of 0 leaves
+        the mean without a bound (every draw is 0 there). Infinite only on rows that raise a
+        separated direction, which no row of the data did.
+    size : ndarray, shape (cells, genes)
         Infinite at a Poisson limit. Where nothing is known of a size (cells that are separated in
         the mean, genes without a count) it is some finite number, and no prediction depends on it.
     """
-    p = fit.finite.shape[1] - z.shape[1]
-    return np.exp(_predictor(z, fit.finite[genes, p:], fit.direction[genes, p:]))
+    p = x.shape[1]
+    with np.errstate(over="ignore"):
+        eta = _predictor(x, fit.finite[genes, :p], fit.direction[genes, :p])
+        mean = np.exp(eta + offset[:, None])
+        size = np.exp(_predictor(z, fit.finite[genes, p:], fit.direction[genes, p:]))
+    mean[:, fit.status[genes] == _ALL_ZERO] = 0.0
+    mean[np.isinf(mean) & (size == 0.0)] = 0.0
+    return mean, size

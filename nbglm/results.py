@@ -15,7 +15,7 @@ from nbglm.counts import Counts
 from nbglm.design import Design
 from nbglm.exceptions import AlignmentError, NbglmError, did_you_mean
 from nbglm.fit import FitArrays
-from nbglm.prediction import predict_mean, predict_size
+from nbglm.prediction import predict
 from nbglm.status import COEF_STATUS, GENE_STATUS, SENTENCES
 
 if TYPE_CHECKING:
@@ -332,10 +332,7 @@ class NegBinResults:
     @property
     def fittedvalues(self) -> pd.DataFrame:
         """Fitted means on the count scale, cells x genes."""
-        mean = predict_mean(
-            self.arrays, self.design.mean.matrix, self.design.offset, self._every_gene
-        )
-        return pd.DataFrame(mean, self.counts.obs.index, self.gene_names)
+        return self.predict()["mean"]
 
     @property
     def resid_pearson(self) -> pd.DataFrame:
@@ -343,8 +340,7 @@ class NegBinResults:
 
         0 where the fitted mean is 0, as it is only on cells whose counts are all 0.
         """
-        mean = self.fittedvalues.to_numpy()
-        size = predict_size(self.arrays, self.design.dispersion.matrix, self._every_gene)
+        mean, size = (table.to_numpy() for table in self.predict().values())
         y = np.column_stack([self.counts.gene(g) for g in range(len(self.gene_names))])
         with np.errstate(divide="ignore", invalid="ignore"):
             scale = np.sqrt(mean + mean**2 / size)
@@ -409,10 +405,11 @@ class NegBinResults:
     ) -> dict[str, pd.DataFrame]:
         """Predict some of the genes: :meth:`predict` for a slice of their positions."""
         obs, x, z, total = self._rows(obs, offset, size_factors)
+        mean, size = predict(self.arrays, x, z, total, genes)
         names = self.gene_names[genes]
         return {
-            "mean": pd.DataFrame(predict_mean(self.arrays, x, total, genes), obs.index, names),
-            "dispersion": pd.DataFrame(predict_size(self.arrays, z, genes), obs.index, names),
+            "mean": pd.DataFrame(mean, obs.index, names),
+            "dispersion": pd.DataFrame(size, obs.index, names),
         }
 
     def sample(

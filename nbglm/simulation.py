@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from nbglm.exceptions import NbglmError
-from nbglm.prediction import predict_mean, predict_size
+from nbglm.prediction import predict
 from nbglm.results import NegBinResults, require_converged
 from nbglm.sampling import draw_counts, gene_stream, seed_entropy
 
@@ -33,8 +33,7 @@ def _draw_block(
     entropy: tuple[int, ...],
 ) -> sparse.csc_matrix:
     """Counts of a block of genes as compressed sparse columns."""
-    mean = predict_mean(results.arrays, x, offset, genes)
-    size = predict_size(results.arrays, z, genes)
+    mean, size = predict(results.arrays, x, z, offset, genes)
     columns = []
     for k, name in enumerate(results.gene_names[genes]):
         try:

@@ -31,8 +31,8 @@ SENTENCES = {
         "grows to infinity, and its limit there is the Poisson's."
     ),
     "separated": (
-        "All counts are zero on cells that this coefficient alone can move: the likelihood rises "
-        "as their mean (or, for a dispersion coefficient, their size) falls to zero."
+        "All counts are zero on the cells that this direction moves: the likelihood rises as their "
+        "mean (or, for a dispersion coefficient, their size) falls to zero."
     ),
     "aliased": "The column is a linear combination of earlier columns of the design.",
     "not_identified": "The counts of this gene say nothing about this coefficient.",

@@ -135,7 +135,8 @@ def test_pearson_residuals(results, adata):
 def test_same_bits_for_any_number_of_workers_and_block_size(
     adata, results, monkeypatch, n_jobs, block
 ):
-    monkeypatch.setattr("nbglm.negbin._BLOCK_ENTRIES", block * adata.n_obs)
+    blocks = nbglm.counts.Counts.blocks
+    monkeypatch.setattr(nbglm.counts.Counts, "blocks", lambda self, _size: blocks(self, block))
     again = nbglm.fit_negbin(adata, FORMULA, n_jobs=n_jobs, progress=False)
     for name in ("coef", "covariance", "llf", "status", "evaluations"):
         np.testing.assert_array_equal(getattr(again.arrays, name), getattr(results.arrays, name))
