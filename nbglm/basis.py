@@ -17,8 +17,8 @@ __all__ = ["Basis", "null_space", "orthonormal_basis"]
 FloatArray = NDArray[np.float64]
 
 # A column whose part outside the span of the earlier ones is below this share of its length is
-# aliased. R's lm and glm use 1e-7, which would drop a time stamp beside an intercept.
-ALIAS_TOLERANCE = 1e-10
+# aliased. R's lm and glm use 1e-7; below 1e-8 not much is left of a column in double precision.
+ALIAS_TOLERANCE = 1e-8
 
 
 @dataclass(frozen=True)
@@ -136,4 +136,4 @@ def null_space(design: FloatArray) -> FloatArray:
         directions[:, k] = -basis.transform @ (basis.q.T @ design[:, j])
         directions[j, k] = 1.0
     size = np.abs(directions).max(axis=0, initial=0.0)
-    return np.where(np.abs(directions) < 1e-9 * size, 0.0, directions)
+    return np.where(np.abs(directions) < 1e-10 * size, 0.0, directions)

@@ -31,7 +31,7 @@ __all__ = ["Resolved", "resolve"]
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
-_STILL = 1e-7  # relative change of a predictor along a direction below which it stands still
+_STILL = 1e-9  # relative change of a predictor along a direction below which it stands still
 _DRIFTED = 1e-4  # largest effect on the log-likelihood of a size that may be infinite
 _REACHES = (math.inf, 60.0, 20.0, 8.0, 3.0, 1.0)  # log sizes that may be on their way to a limit
 _SLACK = 1e-6  # how far, absolutely, a limit may fall short of the drifting fit it replaces

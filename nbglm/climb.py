@@ -31,6 +31,7 @@ SEPARABLE, FLAT, UNCONVERGED = 1, 2, 3
 _FLAT_VARIANCE = 30.0**2  # a log size known to +-30 at best may as well be infinite
 _RANK_TOLERANCE = 1e-10
 _WIDE_WORK = 15_000  # rows times wide starts
+_STEEP = 30.0  # rise of the log size over the range of a coordinate that leaves one end finite
 
 
 class BlockFit(NamedTuple):
@@ -130,18 +131,28 @@ def _is_flat(ascent: Ascent, length: float) -> bool:
     return -ascent.hessian[last, last] * length**2 < 1.0 / _FLAT_VARIANCE * 10.0
 
 
-def _gamma_starts(rows: int, q: int) -> FloatArray:
+def _gamma_starts(layout: Layout) -> FloatArray:
     """Where ascents start, as shifts of the dispersion coordinates.
 
     Given the sizes, the log-likelihood is concave in the mean coefficients, so that only the
-    sizes need several starts: none for the least-squares and the constant start of the mean, up and
-    down each coordinate, and then far and wide, the more the fewer rows there are to pay for.
+    sizes need several starts: none for the least-squares and the constant start of the mean; up and
+    down each coordinate; so steep that all cells but those at one end of a coordinate are Poisson;
+    and then far and wide, the more the fewer rows there are to pay for.
     """
-    axes = np.vstack([np.eye(q), -np.eye(q)])
-    wide = int(np.clip(_WIDE_WORK // max(rows, 1), 6, 30)) if q > 1 else 0
-    reach = np.where(np.arange(wide) % 2, 2.0, 4.0)
+    z, q = layout.z, layout.z.shape[1]
+    rows_of_group = np.diff(layout.bounds)
+    weight = np.bincount(np.repeat(np.arange(len(z)), rows_of_group), layout.weight, len(z))
+    length = np.sqrt(weight.sum())
+    axes = length * np.vstack([np.eye(q), -np.eye(q)])
+    if q <= 1:
+        return np.vstack([np.zeros((2, q)), axes, 3.0 * axes])
+    rise = np.hstack([z - z.min(axis=0), z.max(axis=0) - z])
+    rise = rise[:, rise.max(axis=0) > 1e-9 * np.abs(z).max()]
+    steep = (rise / rise.max(axis=0) * _STEEP).T @ (weight[:, None] * z)
+    wide = int(np.clip(_WIDE_WORK // layout.x.shape[0], 4, 30))
+    reach = length * np.where(np.arange(wide) % 2, 2.0, 4.0)
     far = np.random.default_rng(q).normal(size=(wide, q)) * reach[:, None]
-    return np.vstack([np.zeros((2, q)), axes, 3.0 * axes if q == 1 else axes[:0], far])
+    return np.vstack([np.zeros((2, q)), axes, steep, far])
 
 
 @entry
@@ -173,8 +184,8 @@ def _climb_block(
         for s in range(starts.shape[0]):
             theta = starting_values(layout, gene, s == 0)
             for j in range(q):
-                theta[p + j] += length * starts[s, j]
-            ascent = maximise(theta, layout, gene, max_evaluations)
+                theta[p + j] += starts[s, j]
+            ascent = maximise(theta, layout, gene, max_evaluations, best.value)
             out.evaluations[g] += ascent.evaluations
             if best.evaluations == 0 or _better(ascent, best):
                 best = ascent
@@ -226,7 +237,7 @@ def climb_block(
     """
     genes = indptr.size - 1
     k = layout.x.shape[1] + layout.z.shape[1]
-    starts = _gamma_starts(layout.x.shape[0], layout.z.shape[1])
+    starts = _gamma_starts(layout)
     out = BlockFit(
         theta=np.zeros((genes, k)),
         covariance=np.zeros((genes, k, k)),

@@ -228,7 +228,7 @@ def size_terms(y: float, r: float) -> tuple[float, float, float]:
         inverse = 1.0 / (r + j)
         share = r * inverse
         product *= (r + j) / r
-        if product > 1e250:
+        if product > 1e40:
             log_sum += math.log(product)
             product = 1.0
         s1 += j * inverse

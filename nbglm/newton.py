@@ -52,7 +52,10 @@ _DOUBLINGS = 6
 _TAIL = 1e-6  # with a squared decrement below this a step is not worth doubling
 _FIRST, _SEARCH, _STRETCH = 0, 1, 2  # what the next evaluation is for
 _SHIFTS = 8
-_FARTHEST = 250.0  # a linear predictor beyond this is on its way to infinity
+_NOTHING = 1e-10  # gain, relative to the value, that is none
+_FARTHEST = 1e5  # a linear predictor beyond this is on its way to infinity
+_PATIENCE = 16  # evaluations before an ascent is compared with its rival
+_HOPE = 30.0  # times the squared decrement, of which a quadratic would gain half
 _SUSPECT = 12  # evaluations after which that is looked at
 
 
@@ -222,6 +225,15 @@ def _largest_change(step: FloatArray, layout: Layout) -> float:
 
 
 @kernel
+def _largest(values: FloatArray) -> float:
+    """Largest absolute value."""
+    largest = 0.0
+    for i in range(values.size):
+        largest = max(largest, abs(values[i]))
+    return largest
+
+
+@kernel
 def _direction(gradient: FloatArray, hessian: FloatArray, step: FloatArray) -> tuple[bool, float]:
     """Fill `step`; tell whether it is Newton's, and the slope along it."""
     k = gradient.size
@@ -244,7 +256,9 @@ def _direction(gradient: FloatArray, hessian: FloatArray, step: FloatArray) -> t
 
 
 @entry
-def maximise(theta0: FloatArray, layout: Layout, gene: GeneCounts, max_evaluations: int) -> Ascent:
+def maximise(
+    theta0: FloatArray, layout: Layout, gene: GeneCounts, max_evaluations: int, rival: float
+) -> Ascent:
     """Climb to a local maximum.
 
     Parameters
@@ -255,6 +269,9 @@ def maximise(theta0: FloatArray, layout: Layout, gene: GeneCounts, max_evaluatio
         What :func:`~nbglm.objective.evaluate` needs.
     max_evaluations : int
         Limit on the number of evaluations.
+    rival : float
+        Value of a maximum that is known already. An ascent that is so far below it that its slope
+        cannot make up for the difference is given up; ``-inf`` gives up none.
 
     Returns
     -------
@@ -267,6 +284,10 @@ def maximise(theta0: FloatArray, layout: Layout, gene: GeneCounts, max_evaluatio
         step[i] = 0.0
     gradient, trial_gradient = np.empty(k), np.empty(k)
     hessian, trial_hessian = np.empty((k, k)), np.empty((k, k))
+    length = 0.0
+    for i in range(layout.weight.size):
+        length += layout.weight[i]
+    length = math.sqrt(length)
     value, slope, scale, noise, least = -math.inf, math.inf, 0.0, 0.0, 0.0
     definite, phase, tries, evaluations, code = False, _FIRST, 0, 0, STALLED
     while True:
@@ -307,8 +328,14 @@ def maximise(theta0: FloatArray, layout: Layout, gene: GeneCounts, max_evaluatio
             value += 0.5 * slope
             code = CONVERGED
             break
+        if not definite and _MAX_STEP * length * _largest(gradient) < _NOTHING * (1 + abs(value)):
+            code = CONVERGED  # on a plateau: the predictors can go anywhere for nothing
+            break
         if evaluations >= max_evaluations:
             code = ITERATION_LIMIT
+            break
+        if evaluations >= _PATIENCE and value + _HOPE * slope < rival:
+            code = STALLED
             break
         if evaluations > _SUSPECT and _largest_change(theta, layout) > _FARTHEST:
             code = STALLED

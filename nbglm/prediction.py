@@ -12,7 +12,7 @@ __all__ = ["predict"]
 
 FloatArray = NDArray[np.float64]
 
-_STILL = 1e-7  # relative movement along a direction that counts as none
+_STILL = 1e-9  # relative movement along a direction that counts as none
 
 _ALL_ZERO = GENE_STATUS.index("all_zero")
 

@@ -18,7 +18,7 @@ __all__ = ["recession_direction"]
 
 FloatArray = NDArray[np.float64]
 
-_ZERO = 1e-9  # entries of a product of unit-scaled quantities below this are rounding
+_ZERO = 1e-10  # entries of a product of unit-scaled quantities below this are rounding
 
 
 def recession_direction(fixed: FloatArray, free: FloatArray) -> FloatArray | None:
@@ -65,7 +65,9 @@ def recession_direction(fixed: FloatArray, free: FloatArray) -> FloatArray | Non
         else:
             return None
     else:
-        found = _largest_support(np.unique(moved[moving], axis=0))
+        # Only the signs of the products matter, so every row may be given the same size.
+        moved = moved[moving] / np.abs(moved[moving]).max(axis=1, keepdims=True)
+        found = _largest_support(np.unique(moved, axis=0))
         if found is None:
             return None
         along = found

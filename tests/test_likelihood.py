@@ -66,7 +66,7 @@ def test_derivatives_are_exact(y, eta, zeta):
     parts = min(y, r * (1 + math.log1p(y / r))) + min(mu, r * math.log1p(mu / r))
     sizes = [y + mu, parts, 0.0, y + mu, parts]
     for value, truth, size in zip(got, want, sizes, strict=True):
-        assert abs(value - truth) <= 1e-13 * abs(truth) + 2e-15 * size
+        assert abs(value - truth) <= 3e-13 * abs(truth) + 2e-15 * size
 
 
 @pytest.mark.parametrize("zeta", [-9.0, -1.0, 0.0, 2.7, 3.0, 8.0, 18.4, 30.0])

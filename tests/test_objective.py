@@ -95,8 +95,8 @@ def test_ascent_reaches_the_same_maximum_from_anywhere(rng, start):
     layout = make_layout(x, np.ones((n, 1)), np.zeros(n))
     cells = np.flatnonzero(y)
     gene = collect_counts(cells, y[cells].astype(float), layout)
-    ascent = maximise(np.array(start), layout, gene, 200)
-    best = maximise(np.array([1.0, 0.6, 0.4]), layout, gene, 200)
+    ascent = maximise(np.array(start), layout, gene, 200, -np.inf)
+    best = maximise(np.array([1.0, 0.6, 0.4]), layout, gene, 200, -np.inf)
     assert ascent.code == CONVERGED
     np.testing.assert_allclose(ascent.theta, best.theta, rtol=0, atol=1e-9)
     gradient, hessian = np.empty(3), np.empty((3, 3))
