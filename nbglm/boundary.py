@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from scipy.linalg import block_diag
 
 from nbglm.basis import null_space, orthonormal_basis
-from nbglm.climb import UNCONVERGED, BlockFit, climb_block
+from nbglm.climb import UNCONVERGED, BlockFit, climb_block, invert
 from nbglm.objective import GeneCounts, Layout, collect_counts
 from nbglm.problem import Problem
 from nbglm.recession import recession_direction
@@ -301,7 +301,7 @@ def resolve(
         coef=transform @ best.theta[0],
         direction=direction,
         undetermined=open_directions / scale[:, None],
-        covariance=transform @ best.covariance[0] @ transform.T,
+        covariance=transform @ invert(best.information[0]) @ transform.T,
         value=float(best.value[0]),
         evaluations=evaluations,
         converged=best.flags[0] != UNCONVERGED,

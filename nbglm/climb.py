@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbglm.compiled import entry, kernel
-from nbglm.newton import CONVERGED, STALLED, Ascent, factor_definite, invert_definite, maximise
+from nbglm.newton import CONVERGED, STALLED, Ascent, factor_definite, maximise
 from nbglm.objective import GeneCounts, Layout, collect_counts
 from nbglm.start import starting_values
 
@@ -19,7 +19,7 @@ __all__ = [
     "UNCONVERGED",
     "BlockFit",
     "climb_block",
-    "map_coefficients",
+    "invert",
 ]
 
 FloatArray = NDArray[np.float64]
@@ -41,8 +41,8 @@ class BlockFit(NamedTuple):
     ----------
     theta : ndarray, shape (genes, k)
         Coefficients.
-    covariance : ndarray, shape (genes, k, k)
-        Inverse observed information.
+    information : ndarray, shape (genes, k, k)
+        Observed information.
     value : ndarray, shape (genes,)
         Log-likelihoods.
     evaluations : ndarray of int, shape (genes,)
@@ -52,7 +52,7 @@ class BlockFit(NamedTuple):
     """
 
     theta: FloatArray
-    covariance: FloatArray
+    information: FloatArray
     value: FloatArray
     evaluations: IntArray
     flags: IntArray
@@ -94,34 +94,6 @@ def _maybe_separated(layout: Layout, gene: GeneCounts) -> bool:
                 for l in range(j + 1):
                     gram[p + j, p + l] += z[k, j] * z[k, l]
     return not factor_definite(gram, np.empty((p + q, p + q)), _RANK_TOLERANCE)
-
-
-@kernel
-def _has_flat_size(layout: Layout, covariance: FloatArray) -> bool:
-    """Whether the log size of some dispersion group is as good as unknown.
-
-    Parameters
-    ----------
-    layout : Layout
-        Design.
-    covariance : ndarray, shape (k, k)
-        Of its coefficients.
-
-    Returns
-    -------
-    bool
-    """
-    z = layout.z
-    p = layout.x.shape[1]
-    q = z.shape[1]
-    for k in range(z.shape[0]):
-        variance = 0.0
-        for j in range(q):
-            for l in range(q):
-                variance += z[k, j] * covariance[p + j, p + l] * z[k, l]
-        if not variance < _FLAT_VARIANCE:
-            return True
-    return False
 
 
 @kernel
@@ -173,14 +145,14 @@ def _climb_block(
     for i in range(layout.weight.size):
         length += layout.weight[i]
     length = math.sqrt(length)
-    information = np.empty((p + q, p + q))
+    nothing = np.empty((p + q, p + q))
     for g in range(indptr.size - 1):
         lo, hi = indptr[g], indptr[g + 1]
         gene = collect_counts(cells[lo:hi], counts[lo:hi], layout)
         if screen and _maybe_separated(layout, gene):
             out.flags[g] = SEPARABLE
             continue
-        best = Ascent(gene.total, -math.inf, gene.total, information, math.inf, 0, STALLED)
+        best = Ascent(gene.total, -math.inf, gene.total, nothing, math.inf, 0, STALLED)
         for s in range(starts.shape[0]):
             theta = starting_values(layout, gene, s == 0)
             for j in range(q):
@@ -195,13 +167,9 @@ def _climb_block(
         for i in range(p + q):
             out.theta[g, i] = best.theta[i]
             for j in range(p + q):
-                information[i, j] = -best.hessian[i, j]
+                out.information[g, i, j] = -best.hessian[i, j]
         if best.code != CONVERGED:
             out.flags[g] = UNCONVERGED
-        elif not invert_definite(information, out.covariance[g]) or _has_flat_size(
-            layout, out.covariance[g]
-        ):
-            out.flags[g] = FLAT
 
 
 def climb_block(
@@ -240,51 +208,52 @@ def climb_block(
     starts = _gamma_starts(layout)
     out = BlockFit(
         theta=np.zeros((genes, k)),
-        covariance=np.zeros((genes, k, k)),
+        information=np.zeros((genes, k, k)),
         value=np.zeros(genes),
         evaluations=np.zeros(genes, dtype=np.int64),
         flags=np.zeros(genes, dtype=np.int64),
     )
     _climb_block(indptr, cells, counts, layout, max_evaluations, screen, starts, out)
+    for g in np.flatnonzero(out.flags == 0):
+        if _has_flat_size(layout, out.information[g]):
+            out.flags[g] = FLAT
     return out
 
 
-@entry
-def map_coefficients(
-    theta: FloatArray, covariance: FloatArray, transform: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """Map estimates and covariances of many genes, ``T theta`` and ``T C T'``.
+def _has_flat_size(layout: Layout, information: FloatArray) -> bool:
+    """Whether the log size of some dispersion group is as good as unknown."""
+    z = layout.z
+    if z.shape[1] == 0:
+        return False
+    covariance = invert(information)[-z.shape[1] :, -z.shape[1] :]
+    variance = np.einsum("ki,ij,kj->k", z, covariance, z)
+    return not bool(np.all(variance < _FLAT_VARIANCE))
 
-    Written out because BLAS rounds differently for different numbers of genes.
+
+def invert(information: FloatArray) -> FloatArray:
+    """Invert a positive definite matrix.
 
     Parameters
     ----------
-    theta : ndarray, shape (genes, k)
-        Coefficients in orthonormal coordinates.
-    covariance : ndarray, shape (genes, k, k)
-        Their covariances.
-    transform : ndarray, shape (p, k)
-        From these coordinates to the user's.
+    information : ndarray, shape (k, k)
+        Observed information.
 
     Returns
     -------
-    coef : ndarray, shape (genes, p)
-    covariance : ndarray, shape (genes, p, p)
+    ndarray, shape (k, k)
+        Its inverse; NaN if it is not positive definite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> np.diag(invert(np.diag([4.0, 2.0]))).round(6).tolist()
+    [0.25, 0.5]
+    >>> invert(-np.eye(1)).tolist()
+    [[nan]]
     """
-    genes, k = theta.shape
-    p = transform.shape[0]
-    coef = np.zeros((genes, p))
-    mapped = np.zeros((genes, p, p))
-    half = np.zeros((p, k))
-    for g in range(genes):
-        for a in range(p):
-            for i in range(k):
-                coef[g, a] += transform[a, i] * theta[g, i]
-                half[a, i] = 0.0
-                for j in range(k):
-                    half[a, i] += transform[a, j] * covariance[g, j, i]
-        for a in range(p):
-            for b in range(p):
-                for i in range(k):
-                    mapped[g, a, b] += half[a, i] * transform[b, i]
-    return coef, mapped
+    try:
+        factor = np.linalg.cholesky(information)
+    except np.linalg.LinAlgError:
+        return np.full(information.shape, np.nan)
+    half = np.linalg.inv(factor)
+    return np.asarray(half.T @ half)

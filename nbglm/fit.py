@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbglm.boundary import Resolved, resolve
-from nbglm.climb import BlockFit, climb_block, map_coefficients
+from nbglm.climb import BlockFit, climb_block, invert
 from nbglm.problem import Problem
 from nbglm.status import COEF_STATUS, GENE_STATUS
 
@@ -18,7 +18,7 @@ __all__ = ["FitArrays", "fit_blocks"]
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-MAX_EVALUATIONS = 300
+MAX_EVALUATIONS = 1000
 
 _COEF = {word: code for code, word in enumerate(COEF_STATUS)}
 _GENE = {word: code for code, word in enumerate(GENE_STATUS)}
@@ -71,7 +71,9 @@ class FitArrays:
 def _interior(problem: Problem, block: BlockFit) -> FitArrays:
     """Coefficients and covariances of genes with a finite maximum, for all genes at once."""
     transform, aliased = problem.transform, problem.aliased
-    finite, covariance = map_coefficients(block.theta, block.covariance, transform)
+    # Gene by gene, since products for all genes at once round by how many there are.
+    finite = np.stack([transform @ theta for theta in block.theta])
+    covariance = np.stack([transform @ invert(info) @ transform.T for info in block.information])
     coef = finite.copy()
     if not problem.projection.size:
         coef[:, aliased] = np.nan

@@ -35,7 +35,6 @@ __all__ = [
     "STALLED",
     "Ascent",
     "factor_definite",
-    "invert_definite",
     "maximise",
 ]
 
@@ -43,7 +42,7 @@ FloatArray = NDArray[np.float64]
 
 CONVERGED, STALLED, ITERATION_LIMIT = 0, 1, 2
 
-_DECREMENT = 1e-12  # distance from the maximum below 1e-6 standard errors; one step follows it
+_DECREMENT = 1e-15  # distance from the maximum below 4e-8 standard errors; one step follows
 _NOISE_DECREMENT = 1e-7  # accepted when rounding, not the direction, ends the line search
 _MAX_STEP = 4.0  # largest change of a linear predictor in one step
 _ARMIJO = 1e-4
@@ -169,39 +168,6 @@ def _solve_shifted(
         shift = target
         if _solve_definite(matrix, right, factor, out):
             break
-
-
-@kernel
-def invert_definite(matrix: FloatArray, out: FloatArray) -> bool:
-    """Invert a positive definite matrix; False, and NaN everywhere, if it is not.
-
-    Parameters
-    ----------
-    matrix : ndarray, shape (k, k)
-        Symmetric matrix.
-    out : ndarray, shape (k, k)
-        Overwritten with the inverse.
-
-    Returns
-    -------
-    bool
-    """
-    k = matrix.shape[0]
-    factor = np.empty((k, k))
-    unit = np.zeros(k)
-    column = np.empty(k)
-    for j in range(k):
-        unit[j] = 1.0
-        definite = _solve_definite(matrix, unit, factor, column)
-        unit[j] = 0.0
-        for i in range(k):
-            out[i, j] = column[i] if definite else math.nan
-        if not definite:
-            for i in range(k):
-                for l in range(k):
-                    out[i, l] = math.nan
-            return False
-    return True
 
 
 @kernel
@@ -341,6 +307,10 @@ def maximise(
             code = STALLED
             break
         noise = 1e-14 * (abs(value) + 2.0 * gene.constant)
-        scale = min(1.0, _MAX_STEP / max(_largest_change(step, layout), 1e-300))
+        change = _largest_change(step, layout)
+        scale = 1.0
+        if change > _MAX_STEP:
+            # A predictor that is far out already may go on by a share of its way.
+            scale = min(1.0, (_MAX_STEP + 0.25 * _largest_change(theta, layout)) / change)
         phase, tries = _SEARCH, 0
     return Ascent(theta, value, gradient, hessian, slope, evaluations, code)
