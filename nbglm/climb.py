@@ -117,7 +117,9 @@ def _gamma_starts(layout: Layout) -> FloatArray:
     length = np.sqrt(weight.sum())
     axes = length * np.vstack([np.eye(q), -np.eye(q)])
     if q <= 1:
-        return np.vstack([np.zeros((2, q)), axes, 3.0 * axes])
+        # The last are for a lone covariate, such as ``~ z - 1``.
+        further = [10.0 * axes, 40.0 * axes] if len(z) > 1 else []
+        return np.vstack([np.zeros((2, q)), axes, 3.0 * axes, *further])
     rise = np.hstack([z - z.min(axis=0), z.max(axis=0) - z])
     rise = rise[:, rise.max(axis=0) > 1e-9 * np.abs(z).max()]
     steep = (rise / rise.max(axis=0) * _STEEP).T @ (weight[:, None] * z)
