@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbglm.compiled import entry, kernel
-from nbglm.newton import CONVERGED, STALLED, Ascent, factor_definite, maximise
+from nbglm.newton import CONVERGED, STALLED, Ascent, factor_definite, maximise, weight_length
 from nbglm.objective import GeneCounts, Layout, collect_counts
 from nbglm.start import starting_values
 
@@ -143,10 +143,7 @@ def _climb_block(
     """Fill `out`: see :func:`climb_block`."""
     p = layout.x.shape[1]
     q = layout.z.shape[1]
-    length = 0.0
-    for i in range(layout.weight.size):
-        length += layout.weight[i]
-    length = math.sqrt(length)
+    length = weight_length(layout)
     nothing = np.empty((p + q, p + q))
     for g in range(indptr.size - 1):
         lo, hi = indptr[g], indptr[g + 1]

@@ -36,6 +36,7 @@ __all__ = [
     "Ascent",
     "factor_definite",
     "maximise",
+    "weight_length",
 ]
 
 FloatArray = NDArray[np.float64]
@@ -191,6 +192,25 @@ def _largest_change(step: FloatArray, layout: Layout) -> float:
 
 
 @kernel
+def weight_length(layout: Layout) -> float:
+    """Length of a coordinate that moves every predictor by 1 on average."""
+    total = 0.0
+    for i in range(layout.weight.size):
+        total += layout.weight[i]
+    return math.sqrt(total)
+
+
+@kernel
+def _first_scale(theta: FloatArray, step: FloatArray, layout: Layout) -> float:
+    """Share of a step that moves no predictor too far."""
+    change = _largest_change(step, layout)
+    if change <= _MAX_STEP:
+        return 1.0
+    # A predictor that is far out already may go on by a share of its way.
+    return min(1.0, (_MAX_STEP + 0.25 * _largest_change(theta, layout)) / change)
+
+
+@kernel
 def _largest(values: FloatArray) -> float:
     """Largest absolute value."""
     largest = 0.0
@@ -250,10 +270,7 @@ def maximise(
         step[i] = 0.0
     gradient, trial_gradient = np.empty(k), np.empty(k)
     hessian, trial_hessian = np.empty((k, k)), np.empty((k, k))
-    length = 0.0
-    for i in range(layout.weight.size):
-        length += layout.weight[i]
-    length = math.sqrt(length)
+    length = weight_length(layout)
     value, slope, scale, noise, least = -math.inf, math.inf, 0.0, 0.0, 0.0
     definite, phase, tries, evaluations, code = False, _FIRST, 0, 0, STALLED
     while True:
@@ -307,10 +324,6 @@ def maximise(
             code = STALLED
             break
         noise = 1e-14 * (abs(value) + 2.0 * gene.constant)
-        change = _largest_change(step, layout)
-        scale = 1.0
-        if change > _MAX_STEP:
-            # A predictor that is far out already may go on by a share of its way.
-            scale = min(1.0, (_MAX_STEP + 0.25 * _largest_change(theta, layout)) / change)
+        scale = _first_scale(theta, step, layout)
         phase, tries = _SEARCH, 0
     return Ascent(theta, value, gradient, hessian, slope, evaluations, code)
