@@ -31,6 +31,7 @@ SEPARABLE, FLAT, UNCONVERGED = 1, 2, 3
 _FLAT_VARIANCE = 30.0**2  # a log size known to +-30 at best may as well be infinite
 _RANK_TOLERANCE = 1e-10
 _WIDE_WORK = 15_000  # rows times wide starts
+_FEW_CELLS = 200  # with no more of them one start is not enough even for a constant size
 _STEEP = 30.0  # rise of the log size over the range of a coordinate that leaves one end finite
 
 
@@ -144,6 +145,7 @@ def _climb_block(
     p = layout.x.shape[1]
     q = layout.z.shape[1]
     length = weight_length(layout)
+    simple = layout.z.shape[0] == 1 and length**2 > _FEW_CELLS
     nothing = np.empty((p + q, p + q))
     for g in range(indptr.size - 1):
         lo, hi = indptr[g], indptr[g + 1]
@@ -153,14 +155,14 @@ def _climb_block(
             continue
         best = Ascent(gene.total, -math.inf, gene.total, nothing, math.inf, 0, STALLED)
         for s in range(starts.shape[0]):
-            theta = starting_values(layout, gene, s == 0)
+            theta = starting_values(layout, gene, s == 0, math.inf if s < 2 else 0.0)
             for j in range(q):
                 theta[p + j] += starts[s, j]
             ascent = maximise(theta, layout, gene, max_evaluations, best.value)
             out.evaluations[g] += ascent.evaluations
             if best.evaluations == 0 or _better(ascent, best):
                 best = ascent
-            if q <= 1 and best.code == CONVERGED and not _is_flat(best, length):
+            if simple and best.code == CONVERGED and not _is_flat(best, length):
                 break
         out.value[g] = best.value
         for i in range(p + q):
@@ -182,9 +184,9 @@ def climb_block(
 ) -> BlockFit:
     """Best maximum of every gene of a block, found from a handful of starts.
 
-    With one dispersion coefficient one start is enough unless it ends at a Poisson limit. With
-    more, the log-likelihood can have several maxima (each end of a covariate's range can claim the
-    overdispersion), so ascents start from several sizes.
+    With a constant dispersion and more than a few cells one start is enough unless it ends at a
+    Poisson limit. Otherwise the log-likelihood can have several maxima (each end of a covariate's
+    range can claim the overdispersion), so ascents start from several sizes.
 
     Parameters
     ----------

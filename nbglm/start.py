@@ -39,7 +39,7 @@ def _log_rate(layout: Layout, gene: GeneCounts) -> float:
 
 
 @kernel
-def _fill_size(theta: FloatArray, layout: Layout, gene: GeneCounts) -> None:
+def _fill_size(theta: FloatArray, layout: Layout, gene: GeneCounts, highest: float) -> None:
     """Set the dispersion coefficients to the moment estimate of one common size."""
     x = layout.x
     z = layout.z
@@ -63,6 +63,7 @@ def _fill_size(theta: FloatArray, layout: Layout, gene: GeneCounts) -> None:
     for e in range(values.size):
         excess += multiplicity[e] * values[e] * values[e]
     zeta = -math.log(min(max(excess / square, _SMALLEST_ALPHA), _LARGEST_ALPHA))
+    zeta = min(zeta, highest)
     for k in range(z.shape[0]):
         cells = 0.0
         for i in range(bounds[k], bounds[k + 1]):
@@ -73,7 +74,7 @@ def _fill_size(theta: FloatArray, layout: Layout, gene: GeneCounts) -> None:
 
 
 @kernel
-def starting_values(layout: Layout, gene: GeneCounts, regress: bool) -> FloatArray:
+def starting_values(layout: Layout, gene: GeneCounts, regress: bool, highest: float) -> FloatArray:
     """Where an ascent begins.
 
     Parameters
@@ -85,6 +86,8 @@ def starting_values(layout: Layout, gene: GeneCounts, regress: bool) -> FloatArr
     regress : bool
         Fit the mean by least squares to log counts, each shrunken towards the overall rate;
         otherwise start from the constant mean.
+    highest : float
+        Upper bound of the log size at the start.
 
     Returns
     -------
@@ -105,5 +108,5 @@ def starting_values(layout: Layout, gene: GeneCounts, regress: bool) -> FloatArr
             target += math.log((total[i] + prior) / (weight[i] * expected + prior))
         for j in range(p):
             theta[j] += weight[i] * x[i, j] * target
-    _fill_size(theta, layout, gene)
+    _fill_size(theta, layout, gene, highest)
     return theta
