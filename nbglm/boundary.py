@@ -112,8 +112,10 @@ def _remove_separated(problem: Problem, gene: GeneCounts, state: _State) -> bool
     groups = problem.z_rows.shape[0]
     has_rows = np.bincount(group[state.active], minlength=groups) > 0
     has_counts = np.bincount(group[positive], minlength=groups) > 0
-    silent = has_rows & ~has_counts
-    direction = recession_direction(problem.z_rows[has_counts], problem.z_rows[silent])
+    # Groups that are Poisson already went first: no later direction reaches them.
+    silent = has_rows & ~has_counts & ~state.poisson
+    standing = has_counts & ~state.poisson
+    direction = recession_direction(problem.z_rows[standing], problem.z_rows[silent])
     if direction is not None:
         gone_groups = silent & _moved(problem.z_rows, direction)
         if gone_groups.any():
@@ -205,7 +207,7 @@ def _drifting_groups(
         layout.group_of_row, layout.weight * row_r * np.log1p(mu / row_r), minlength=groups
     )
     # To first order in 1/r, log-likelihood minus its Poisson limit is below squares / r.
-    raised = finite & ((squares / r < _DRIFTED) | (zeta > reach))
+    raised = finite & ((squares < _DRIFTED * r) | (zeta > reach))
     return raised, finite & silent & ~raised & ((loss < _DRIFTED) | (zeta < -reach))
 
 

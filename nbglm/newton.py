@@ -54,9 +54,9 @@ _FIRST, _SEARCH, _STRETCH = 0, 1, 2  # what the next evaluation is for
 _SHIFTS = 8
 _NOTHING = 1e-10  # gain, relative to the value, that is none
 _FARTHEST = 1e5  # a linear predictor beyond this is on its way to infinity
+_SUSPECT = 12  # evaluations before that is looked at
 _PATIENCE = 16  # evaluations before an ascent is compared with its rival
 _HOPE = 30.0  # times the squared decrement, of which a quadratic would gain half
-_SUSPECT = 12  # evaluations after which that is looked at
 
 
 class Ascent(NamedTuple):
