@@ -67,6 +67,8 @@ class Resolved:
         Evaluations spent.
     converged : bool
         False if an ascent ended early.
+    poisson : bool
+        Whether the size of some cells is infinite.
     empty : bool
         Whether there is no count at all.
     """
@@ -78,6 +80,7 @@ class Resolved:
     value: float
     evaluations: int
     converged: bool
+    poisson: bool
     empty: bool
 
 
@@ -285,16 +288,25 @@ def resolve(
     )
     while _remove_separated(problem, gene.merged, state):
         pass
-    scale = np.concatenate([problem.x_scale, problem.z_scale])
+    back = block_diag(problem.x_back, problem.z_back)
     empty = not gene.merged.total.any()
     if not state.active.any():
-        direction = np.concatenate([state.beta_direction, state.gamma_direction]) / scale
-        nothing = np.zeros(p + q), np.zeros((p + q, p + q))
-        return Resolved(nothing[0], direction, np.eye(p + q), nothing[1], 0.0, 0, True, empty)
+        direction = back @ np.concatenate([state.beta_direction, state.gamma_direction])
+        return Resolved(
+            coef=np.zeros(p + q),
+            direction=direction,
+            undetermined=np.eye(p + q),
+            covariance=np.zeros((p + q, p + q)),
+            value=0.0,
+            evaluations=0,
+            converged=True,
+            poisson=False,
+            empty=empty,
+        )
 
     state, reduced, best, evaluations = _fit_reduced(problem, gene, state, max_evaluations)
-    direction = np.concatenate([state.beta_direction, state.gamma_direction]) / scale
-    transform = block_diag(reduced.x_transform, reduced.z_transform) / scale[:, None]
+    direction = back @ np.concatenate([state.beta_direction, state.gamma_direction])
+    transform = back @ block_diag(reduced.x_transform, reduced.z_transform)
     finite_groups = reduced.groups[~state.poisson[reduced.groups]]
     open_directions = block_diag(
         null_space(problem.x_rows[state.active]), null_space(problem.z_rows[finite_groups])
@@ -302,10 +314,11 @@ def resolve(
     return Resolved(
         coef=transform @ best.theta[0],
         direction=direction,
-        undetermined=open_directions / scale[:, None],
+        undetermined=back @ open_directions,
         covariance=transform @ invert(best.information[0]) @ transform.T,
         value=float(best.value[0]),
         evaluations=evaluations,
         converged=best.flags[0] != UNCONVERGED,
+        poisson=bool(state.poisson.any()),
         empty=empty,
     )

@@ -102,8 +102,7 @@ def _coef_status(problem: Problem, fit: Resolved, direction: FloatArray) -> NDAr
     status[fit.undetermined.any(axis=1)] = _COEF["not_identified"]
     infinite = direction != 0.0
     status[infinite] = _COEF["separated"]
-    lifted = problem.z_rows @ (direction[p:] * problem.z_scale)
-    if lifted.max(initial=0.0) > -lifted.min(initial=0.0):
+    if fit.poisson:
         status[p:][infinite[p:]] = _COEF["poisson_limit"]
     return status
 

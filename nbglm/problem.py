@@ -15,6 +15,8 @@ __all__ = ["Problem", "make_problem"]
 
 FloatArray = NDArray[np.float64]
 
+_NARROW = 0.1  # range of a column, relative to its size, below which it is centred
+
 
 class Problem(NamedTuple):
     """Designs, offsets and weights, compressed and in orthonormal coordinates.
@@ -24,10 +26,10 @@ class Problem(NamedTuple):
     layout : Layout
         Distinct design rows; its ``x`` and ``z`` are orthonormal under the cell weights.
     x_rows, z_rows : ndarray, shape (rows, p) and (groups, q)
-        The same rows in the user's columns, each column divided by its largest absolute value,
-        aliased columns included (as zeros, so that they take no part).
-    x_scale, z_scale : ndarray, shape (p,) and (q,)
-        Those divisors.
+        The same rows in the user's columns, each scaled to a largest absolute value of 1 (and
+        centred first if it hardly varies); aliased columns are zeros and take no part.
+    x_back, z_back : ndarray, shape (p, p) and (q, q)
+        From coefficients of these columns to coefficients of the user's.
     x_transform, z_transform : ndarray, shape (p, rank) and (q, rank)
         From orthonormal coordinates to the user's coefficients.
     x_kept, z_kept : ndarray of bool
@@ -39,8 +41,8 @@ class Problem(NamedTuple):
     layout: Layout
     x_rows: FloatArray
     z_rows: FloatArray
-    x_scale: FloatArray
-    z_scale: FloatArray
+    x_back: FloatArray
+    z_back: FloatArray
     x_transform: FloatArray
     z_transform: FloatArray
     x_kept: NDArray[np.bool_]
@@ -59,16 +61,35 @@ class Problem(NamedTuple):
         return self.projection @ joined if self.projection.size else joined
 
 
-def _scaled(rows: FloatArray, kept: NDArray[np.bool_]) -> tuple[FloatArray, FloatArray]:
-    scale = np.abs(rows).max(axis=0, initial=0.0)
+def _standardised(rows: FloatArray, kept: NDArray[np.bool_]) -> tuple[FloatArray, FloatArray]:
+    """Columns of comparable size and variation, and the way back to the user's coefficients.
+
+    A column that hardly varies, such as a year, is centred where the others can make up for it:
+    otherwise what tells its rows apart would drown in rounding.
+    """
+    columns = rows.shape[1]
+    middle = np.zeros(columns)
+    back = np.eye(columns)
+    if rows.shape[0]:
+        largest, smallest = rows.max(axis=0), rows.min(axis=0)
+        size = np.maximum(np.abs(largest), np.abs(smallest))
+        spread = largest - smallest
+        narrow = kept & (spread > 0.0) & (spread < _NARROW * size)
+        constant = np.linalg.lstsq(rows[:, ~narrow], np.ones(rows.shape[0]), rcond=None)[0]
+        if narrow.any() and np.allclose(rows[:, ~narrow] @ constant, 1.0, rtol=0.0, atol=1e-9):
+            constant[np.abs(constant) < 1e-9] = 0.0
+            middle = np.where(narrow, 0.5 * (largest + smallest), 0.0)
+            back[~narrow] -= np.outer(constant, middle)
+    centred = np.where(kept, rows - middle, 0.0)
+    scale = np.abs(centred).max(axis=0, initial=0.0)
     scale[scale == 0.0] = 1.0
-    return np.where(kept, rows / scale, 0.0), scale
+    return centred / scale, back / scale
 
 
 def _row_space_projection(rows: FloatArray) -> FloatArray:
     """Projection onto the row space; the other directions change no prediction."""
-    scaled, scale = _scaled(rows, np.ones(rows.shape[1], dtype=bool))
-    idle = null_space(scaled) / scale[:, None]
+    standard, back = _standardised(rows, np.ones(rows.shape[1], dtype=bool))
+    idle = back @ null_space(standard)
     return np.asarray(np.eye(rows.shape[1]) - idle @ np.linalg.pinv(idle))
 
 
@@ -113,16 +134,16 @@ def make_problem(
     position = np.cumsum(used) - 1
     first = position[layout.cell_of_row]
     first_z = first[layout.bounds[:-1]]
-    x_rows, x_scale = _scaled(layout.x, x_basis.kept)
-    z_rows, z_scale = _scaled(layout.z, z_basis.kept)
+    x_rows, x_back = _standardised(layout.x, x_basis.kept)
+    z_rows, z_back = _standardised(layout.z, z_basis.kept)
     return Problem(
         layout=layout._replace(
             x=np.ascontiguousarray(x_basis.q[first]), z=np.ascontiguousarray(z_basis.q[first_z])
         ),
         x_rows=x_rows,
         z_rows=z_rows,
-        x_scale=x_scale,
-        z_scale=z_scale,
+        x_back=x_back,
+        z_back=z_back,
         x_transform=x_basis.transform,
         z_transform=z_basis.transform,
         x_kept=x_basis.kept,
