@@ -171,7 +171,7 @@ def _reduce(problem: Problem, state: _State) -> _Reduced:
         x=np.ascontiguousarray(x_basis.q),
         z=np.where(poisson[:, None], 0.0, z_all @ z_basis.transform),
         offset=full.offset[rows],
-        size_offset=np.where(poisson, math.inf, 0.0),
+        size_offset=np.where(poisson, math.inf, full.size_offset[groups]),
         bounds=np.searchsorted(group_of_row, np.arange(groups.size + 1)).astype(np.int64),
         weight=weight,
         row_of_cell=new_row[full.row_of_cell],
@@ -190,7 +190,7 @@ def _drifting_groups(
     """
     layout = reduced.layout
     p = layout.x.shape[1]
-    zeta = layout.z @ theta[p:]
+    zeta = layout.size_offset + layout.z @ theta[p:]
     mu = np.exp(np.minimum(layout.offset + layout.x @ theta[:p], 300.0))
     groups = layout.bounds.size - 1
     squares = np.bincount(layout.group_of_row, layout.weight * mu * mu, minlength=groups)
@@ -203,7 +203,7 @@ def _drifting_groups(
         minlength=groups,
     )
     r = np.exp(np.clip(zeta, -300.0, 300.0))
-    finite = layout.size_offset == 0.0
+    finite = layout.size_offset < math.inf
     silent = np.bincount(positive_group, minlength=groups) == 0
     row_r = r[layout.group_of_row]
     loss = np.bincount(
@@ -282,7 +282,7 @@ def resolve(
     gene = _Gene(cells, counts, collect_counts(cells, counts, problem.layout))
     state = _State(
         active=np.ones(problem.x_rows.shape[0], dtype=bool),
-        poisson=np.zeros(problem.z_rows.shape[0], dtype=bool),
+        poisson=np.isinf(problem.layout.size_offset),
         beta_direction=np.zeros(p),
         gamma_direction=np.zeros(q),
     )

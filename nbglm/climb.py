@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbglm.compiled import entry, kernel
-from nbglm.newton import CONVERGED, STALLED, Ascent, factor_definite, maximise, weight_length
+from nbglm.newton import CONVERGED, ITERATION_LIMIT, STALLED, Ascent, factor_definite, maximise, weight_length
 from nbglm.objective import GeneCounts, Layout, collect_counts
 from nbglm.start import starting_values
 
@@ -19,6 +19,7 @@ __all__ = [
     "UNCONVERGED",
     "BlockFit",
     "climb_block",
+    "has_flat_size",
     "invert",
 ]
 
@@ -31,8 +32,11 @@ SEPARABLE, FLAT, UNCONVERGED = 1, 2, 3
 _FLAT_VARIANCE = 30.0**2  # a log size known to +-30 at best may as well be infinite
 _RANK_TOLERANCE = 1e-10
 _WIDE_WORK = 15_000  # rows times wide starts
+_FIRST_EVALUATIONS = 60  # of each ascent, before the highest of them goes on
 _FEW_CELLS = 200  # with no more of them one start is not enough even for a constant size
 _STEEP = 30.0  # rise of the log size over the range of a coordinate that leaves one end finite
+_PIVOT_WORK = 60_000  # rows times starts that turn at a pivot
+_RISES = (8.0, 2.0, 30.0)  # of the log size from the end of a coordinate to the pivot
 
 
 class BlockFit(NamedTuple):
@@ -127,7 +131,30 @@ def _gamma_starts(layout: Layout) -> FloatArray:
     wide = int(np.clip(_WIDE_WORK // layout.x.shape[0], 4, 30))
     reach = length * np.where(np.arange(wide) % 2, 2.0, 4.0)
     far = np.random.default_rng(q).normal(size=(wide, q)) * reach[:, None]
-    return np.vstack([np.zeros((2, q)), axes, steep, far])
+    most = _PIVOT_WORK // layout.x.shape[0]
+    return np.vstack([np.zeros((2, q)), axes, steep, far, _pivot_starts(z, weight, most)])
+
+
+def _pivot_starts(z: FloatArray, weight: FloatArray, most: int) -> FloatArray:
+    """Starts in which only the cells at one end of a coordinate have a finite size.
+
+    The best sizes of a few cells can differ by much although the cells lie close together at the
+    end of a covariate; a start finds them only if it is as steep as that.
+    """
+    found = []
+    sides = [side for column in z.T for side in (column, -column)]
+    for side in sides:
+        levels = np.unique(side)
+        levels = levels[np.diff(levels, prepend=-np.inf) > 1e-9 * np.abs(levels).max()]
+        if levels.size < 2:
+            continue
+        pivots = int(np.clip(most // (2 * len(_RISES) * len(sides)), 0, 12))
+        for pivot in np.unique(np.geomspace(1, levels.size - 1, pivots).astype(np.int64)):
+            slope = 1.0 / (levels[pivot] - levels[0])
+            for rise in _RISES:
+                for level in (levels[0], levels[pivot]):
+                    found.append((weight * rise * slope * (side - level)) @ z)
+    return np.array(found).reshape(-1, z.shape[1])
 
 
 @entry
@@ -145,7 +172,7 @@ def _climb_block(
     p = layout.x.shape[1]
     q = layout.z.shape[1]
     length = weight_length(layout)
-    simple = layout.z.shape[0] == 1 and length**2 > _FEW_CELLS
+    simple = q == 1 and layout.z.shape[0] == 1 and length**2 > _FEW_CELLS
     nothing = np.empty((p + q, p + q))
     for g in range(indptr.size - 1):
         lo, hi = indptr[g], indptr[g + 1]
@@ -158,12 +185,16 @@ def _climb_block(
             theta = starting_values(layout, gene, s == 0, math.inf if s < 2 else 0.0)
             for j in range(q):
                 theta[p + j] += starts[s, j]
-            ascent = maximise(theta, layout, gene, max_evaluations, best.value)
+            ascent = maximise(theta, layout, gene, min(_FIRST_EVALUATIONS, max_evaluations), best.value)
             out.evaluations[g] += ascent.evaluations
             if best.evaluations == 0 or _better(ascent, best):
                 best = ascent
-            if simple and best.code == CONVERGED and not _is_flat(best, length):
+            if q == 0 or (simple and best.code == CONVERGED and not _is_flat(best, length)):
                 break
+        if best.code == ITERATION_LIMIT and max_evaluations > _FIRST_EVALUATIONS:
+            ascent = maximise(best.theta, layout, gene, max_evaluations, -math.inf)
+            out.evaluations[g] += ascent.evaluations
+            best = ascent
         out.value[g] = best.value
         for i in range(p + q):
             out.theta[g, i] = best.theta[i]
@@ -216,13 +247,25 @@ def climb_block(
     )
     _climb_block(indptr, cells, counts, layout, max_evaluations, screen, starts, out)
     for g in np.flatnonzero(out.flags == 0):
-        if _has_flat_size(layout, out.information[g]):
+        if has_flat_size(layout, out.information[g]):
             out.flags[g] = FLAT
     return out
 
 
-def _has_flat_size(layout: Layout, information: FloatArray) -> bool:
-    """Whether the log size of some dispersion group is as good as unknown."""
+def has_flat_size(layout: Layout, information: FloatArray) -> bool:
+    """Whether the log size of some dispersion group is as good as unknown.
+
+    Parameters
+    ----------
+    layout : Layout
+        Design in orthonormal coordinates.
+    information : ndarray, shape (k, k)
+        Observed information at the end of an ascent.
+
+    Returns
+    -------
+    bool
+    """
     z = layout.z
     if z.shape[1] == 0:
         return False

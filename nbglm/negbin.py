@@ -215,6 +215,7 @@ def fit_negbin(
         counts=counts,
         weights=frequency,
         cov_type=cov_type,
+        rank_deficient=rank_deficient,
         seconds=time.perf_counter() - started,
     )
     _report(results, progress)

@@ -83,12 +83,13 @@ def _largest_support(rows: FloatArray) -> FloatArray | None:
     Maximise ``sum(s)`` subject to ``rows @ a + s <= 0`` and ``0 <= s <= 1``: since the directions
     form a cone, every entry that can be negative reaches ``s = 1``.
     """
+    from scipy import sparse
     from scipy.optimize import linprog
 
     count, size = rows.shape
     solution = linprog(
         c=np.concatenate([np.zeros(size), -np.ones(count)]),
-        A_ub=np.hstack([rows, np.eye(count)]),
+        A_ub=sparse.hstack([sparse.csr_array(rows), sparse.eye_array(count)]),
         b_ub=np.zeros(count),
         bounds=[(None, None)] * size + [(0.0, 1.0)] * count,
         method="highs",

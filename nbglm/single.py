@@ -138,6 +138,34 @@ class GeneResults(LikelihoodModelResults):
         return np.sqrt(np.where(variance >= 0, variance, np.nan))
 
     @cached_property
+    def pvalues(self) -> FloatArray:
+        """P-values as in :attr:`nbglm.results.NegBinResults.pvalues`."""
+        return self._results.pvalues_of(self._position)
+
+    def conf_int(self, alpha: float = 0.05, cols: Any = None, method: str = "wald") -> Any:
+        """Confidence intervals.
+
+        Parameters
+        ----------
+        alpha : float
+            Significance level.
+        cols : array_like, optional
+            Positions of some of the coefficients.
+        method : str
+            ``"wald"`` or ``"profile"``, as in :meth:`nbglm.results.NegBinResults.conf_int`.
+
+        Returns
+        -------
+        array_like, shape (coefficients, 2)
+            Lower and upper limits.
+        """
+        if method == "wald":
+            return super().conf_int(alpha, cols)
+        tables = self._results.conf_int(alpha, method, genes=self.gene_name)
+        limits = np.vstack([tables["beta"], tables["gamma"]])
+        return limits if cols is None else limits[np.asarray(cols)]
+
+    @cached_property
     def fittedvalues(self) -> pd.Series:
         """Fitted means on the count scale."""
         return self.predict()
@@ -235,6 +263,8 @@ class GeneResults(LikelihoodModelResults):
         ]
         if self.status != "ok":
             notes.insert(0, self.explanation.splitlines()[0])
+        if np.isinf(np.asarray(self.params)).any():
+            notes.append("P>|z| of an infinite coefficient is from a likelihood-ratio test.")
         summary.add_extra_txt(notes)
         return summary
 

@@ -68,9 +68,9 @@ def _fill_size(theta: FloatArray, layout: Layout, gene: GeneCounts, highest: flo
         cells = 0.0
         for i in range(bounds[k], bounds[k + 1]):
             cells += weight[i]
-        if size_offset[k] == 0.0:
+        if size_offset[k] < math.inf:
             for j in range(z.shape[1]):
-                theta[p + j] += cells * z[k, j] * zeta
+                theta[p + j] += cells * z[k, j] * (zeta - size_offset[k])
 
 
 @kernel

@@ -1,0 +1,121 @@
+r"""Tests of overdispersion: is the Poisson enough for a gene?
+
+The null hypothesis is the Poisson with the mean of the fit, the alternative one common size ``r``
+for all cells. Both tests are one-sided.
+
+Score test: at the Poisson fit the derivative by ``alpha = 1 / r`` is
+``sum((y - mu)^2 - y) / 2`` with variance ``sum(mu^2) / 2``, whence the standard normal
+
+    T = sum((y - mu)^2 - y) / sqrt(2 sum(mu^2))
+
+(Dean, C. and Lawless, J. F. 1989, *Tests for detecting overdispersion in Poisson regression models*,
+JASA 84, 467-472).
+
+Likelihood ratio: since ``alpha`` lies at the end of its range, half of the mass of the reference
+is at 0 and half of it chi-squared with one degree of freedom (Lawless, J. F. 1987, *Negative
+binomial and mixed Poisson regression*, Canadian Journal of Statistics 15, 209-225; Self, S. G. and
+Liang, K.-Y. 1987, JASA 82, 605-610).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr
+from scipy.stats import chi2
+
+from nbglm.counts import Counts
+from nbglm.fit import FitArrays, fit_blocks
+from nbglm.prediction import predict
+from nbglm.problem import Problem, make_problem
+from nbglm.status import GENE_STATUS
+
+__all__ = ["overdispersion_tests"]
+
+FloatArray = NDArray[np.float64]
+
+_NO_COUNTS = GENE_STATUS.index("all_zero")
+_FAILED = GENE_STATUS.index("not_converged")
+_GENES = 64  # in a block
+
+
+def _poisson_problem(problem: Problem) -> Problem:
+    """The same mean with an infinite size everywhere."""
+    groups, p = problem.z_rows.shape[0], problem.x_kept.size
+    nothing = np.zeros((groups, 0))
+    return problem._replace(
+        layout=problem.layout._replace(z=nothing, size_offset=np.full(groups, np.inf)),
+        z_rows=nothing,
+        z_back=np.zeros((0, 0)),
+        z_transform=np.zeros((0, 0)),
+        z_kept=np.zeros(0, dtype=bool),
+        projection=problem.projection[:p, :p],
+    )
+
+
+def _score_statistics(
+    poisson: FitArrays, counts: Counts, x: FloatArray, offset: FloatArray, weights: FloatArray
+) -> FloatArray:
+    statistic = np.full(poisson.llf.size, np.nan)
+    none = np.zeros((x.shape[0], 0))
+    for g in np.flatnonzero(poisson.status != _NO_COUNTS):
+        mean = predict(poisson, x, none, offset, slice(g, g + 1))[0][:, 0]
+        y = counts.gene(g)
+        excess = weights @ ((y - mean) ** 2 - y)
+        statistic[g] = excess / np.sqrt(2.0 * (weights @ mean**2))
+    return statistic
+
+
+def _likelihood_ratios(poisson: FitArrays, constant: FitArrays) -> FloatArray:
+    statistic = np.maximum(2.0 * (constant.llf - poisson.llf), 0.0)
+    # Both fits are the same there, but for rounding.
+    statistic[np.isinf(constant.coef[:, -1])] = 0.0
+    return np.where(np.isin(constant.status, [_NO_COUNTS, _FAILED]), np.nan, statistic)
+
+
+def overdispersion_tests(
+    counts: Counts,
+    x: FloatArray,
+    offset: FloatArray,
+    weights: FloatArray | None,
+    *,
+    constant: FitArrays | None,
+    n_jobs: int | None,
+) -> dict[str, FloatArray]:
+    """Score and likelihood-ratio test of the Poisson for every gene.
+
+    Parameters
+    ----------
+    counts : Counts
+        The data.
+    x : ndarray, shape (cells, p)
+        Design of the mean.
+    offset : ndarray, shape (cells,)
+        Offset of the log mean.
+    weights : ndarray, shape (cells,), optional
+        Frequency weights.
+    constant : FitArrays or None
+        The fit with one common size, if there is one already.
+    n_jobs : int or None
+        As joblib understands it.
+
+    Returns
+    -------
+    dict of ndarray, shape (genes,)
+        ``score``, ``score_pvalue``, ``lr``, ``lr_pvalue``; NaN for genes without a count, the last
+        two also for genes whose fit failed.
+    """
+    problem = make_problem(x, np.ones((x.shape[0], 1)), offset, weights)
+    if constant is None:
+        constant = FitArrays.concatenate(fit_blocks(counts.blocks(_GENES), problem, n_jobs))
+    blocks = fit_blocks(counts.blocks(_GENES), _poisson_problem(problem), n_jobs)
+    poisson = FitArrays.concatenate(blocks)
+    cell_weight = np.ones(x.shape[0]) if weights is None else weights
+    score = _score_statistics(poisson, counts, x, offset, cell_weight)
+    ratio = _likelihood_ratios(poisson, constant)
+    return {
+        "score": score,
+        "score_pvalue": ndtr(-score),
+        "lr": ratio,
+        "lr_pvalue": np.where(ratio == 0.0, 1.0, 0.5 * chi2.sf(ratio, 1)),
+    }
