@@ -9,7 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbglm.compiled import entry, kernel
-from nbglm.newton import CONVERGED, ITERATION_LIMIT, STALLED, Ascent, factor_definite, maximise, weight_length
+from nbglm.newton import (
+    CONVERGED,
+    ITERATION_LIMIT,
+    STALLED,
+    Ascent,
+    factor_definite,
+    maximise,
+    weight_length,
+)
 from nbglm.objective import GeneCounts, Layout, collect_counts
 from nbglm.start import starting_values
 
@@ -118,7 +126,8 @@ def _gamma_starts(layout: Layout) -> FloatArray:
     """
     z, q = layout.z, layout.z.shape[1]
     rows_of_group = np.diff(layout.bounds)
-    weight = np.bincount(np.repeat(np.arange(len(z)), rows_of_group), layout.weight, len(z))
+    group = np.repeat(np.arange(len(z)), rows_of_group)
+    weight = np.bincount(group, layout.weight, len(z)).astype(np.float64)
     length = np.sqrt(weight.sum())
     axes = length * np.vstack([np.eye(q), -np.eye(q)])
     if q <= 1:
@@ -141,7 +150,7 @@ def _pivot_starts(z: FloatArray, weight: FloatArray, most: int) -> FloatArray:
     The best sizes of a few cells can differ by much although the cells lie close together at the
     end of a covariate; a start finds them only if it is as steep as that.
     """
-    found = []
+    found: list[FloatArray] = []
     sides = [side for column in z.T for side in (column, -column)]
     for side in sides:
         levels = np.unique(side)
@@ -151,9 +160,11 @@ def _pivot_starts(z: FloatArray, weight: FloatArray, most: int) -> FloatArray:
         pivots = int(np.clip(most // (2 * len(_RISES) * len(sides)), 0, 12))
         for pivot in np.unique(np.geomspace(1, levels.size - 1, pivots).astype(np.int64)):
             slope = 1.0 / (levels[pivot] - levels[0])
-            for rise in _RISES:
-                for level in (levels[0], levels[pivot]):
-                    found.append((weight * rise * slope * (side - level)) @ z)
+            found += [
+                (weight * rise * slope * (side - level)) @ z
+                for rise in _RISES
+                for level in (levels[0], levels[pivot])
+            ]
     return np.array(found).reshape(-1, z.shape[1])
 
 
@@ -185,7 +196,9 @@ def _climb_block(
             theta = starting_values(layout, gene, s == 0, math.inf if s < 2 else 0.0)
             for j in range(q):
                 theta[p + j] += starts[s, j]
-            ascent = maximise(theta, layout, gene, min(_FIRST_EVALUATIONS, max_evaluations), best.value)
+            ascent = maximise(
+                theta, layout, gene, min(_FIRST_EVALUATIONS, max_evaluations), best.value
+            )
             out.evaluations[g] += ascent.evaluations
             if best.evaluations == 0 or _better(ascent, best):
                 best = ascent

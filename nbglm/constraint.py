@@ -82,7 +82,7 @@ class Constraint:
             )
         rows = np.where(without, problem.z_rows - np.outer(self.change, c), 0.0)
         weight = np.bincount(layout.group_of_row, layout.weight, rows.shape[0])
-        basis = orthonormal_basis(rows, weight)
+        basis = orthonormal_basis(rows, weight.astype(np.float64))
         return problem._replace(
             layout=layout._replace(z=basis.q),
             z_rows=rows,

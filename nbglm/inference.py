@@ -100,15 +100,13 @@ def profile_intervals(
             if code == _OPEN:
                 limits[gene, k] = -np.inf, np.inf
             elif code not in _UNKNOWN:
-                limits[gene, k] = profile_limits(coefficients.estimate(gene, k), alpha)
+                limits[gene, k] = profile_limits(coefficients.estimate(gene, int(k)), alpha)
 
     _over_genes(one_gene, np.flatnonzero(wanted.any(axis=1)), n_jobs, progress)
     return limits
 
 
-def limit_pvalues(
-    fit: FitArrays, problem: Problem, counts: Counts, genes: IntArray
-) -> FloatArray:
+def limit_pvalues(fit: FitArrays, problem: Problem, counts: Counts, genes: IntArray) -> FloatArray:
     """Likelihood-ratio p-values of the coefficients whose estimates are infinite.
 
     Parameters
@@ -129,7 +127,7 @@ def limit_pvalues(
 
     def one_gene(row: int) -> None:
         for k in np.flatnonzero(at_limit[row]):
-            pvalues[row, k] = lr_pvalue(coefficients.estimate(genes[row], k))
+            pvalues[row, k] = lr_pvalue(coefficients.estimate(int(genes[row]), int(k)))
 
     _over_genes(one_gene, np.flatnonzero(at_limit.any(axis=1)), None, None)
     return pvalues

@@ -1,4 +1,4 @@
-r"""Tests of overdispersion: is the Poisson enough for a gene?
+"""Tests of overdispersion, that is, of whether the Poisson is enough for a gene.
 
 The null hypothesis is the Poisson with the mean of the fit, the alternative one common size ``r``
 for all cells. Both tests are one-sided.
@@ -8,8 +8,8 @@ Score test: at the Poisson fit the derivative by ``alpha = 1 / r`` is
 
     T = sum((y - mu)^2 - y) / sqrt(2 sum(mu^2))
 
-(Dean, C. and Lawless, J. F. 1989, *Tests for detecting overdispersion in Poisson regression models*,
-JASA 84, 467-472).
+(Dean, C. and Lawless, J. F. 1989, *Tests for detecting overdispersion in Poisson regression
+models*, JASA 84, 467-472).
 
 Likelihood ratio: since ``alpha`` lies at the end of its range, half of the mass of the reference
 is at 0 and half of it chi-squared with one degree of freedom (Lawless, J. F. 1987, *Negative
@@ -60,7 +60,7 @@ def _score_statistics(
     none = np.zeros((x.shape[0], 0))
     for g in np.flatnonzero(poisson.status != _NO_COUNTS):
         mean = predict(poisson, x, none, offset, slice(g, g + 1))[0][:, 0]
-        y = counts.gene(g)
+        y = counts.gene(int(g))
         excess = weights @ ((y - mean) ** 2 - y)
         statistic[g] = excess / np.sqrt(2.0 * (weights @ mean**2))
     return statistic

@@ -24,7 +24,6 @@ from nbglm.constraint import Constraint, supremum
 from nbglm.fit import MAX_EVALUATIONS
 from nbglm.newton import CONVERGED, maximise
 from nbglm.objective import collect_counts
-from nbglm.problem import Problem
 
 __all__ = ["Estimate", "lr_pvalue", "profile_limits"]
 
@@ -78,9 +77,7 @@ class _Profile:
         estimate = self._estimate
         problem = estimate.constraint.at(value)
         if self._theta is not None and not self.from_every_start:
-            ascent = maximise(
-                self._theta, problem.layout, self._gene, _WARM_EVALUATIONS, -math.inf
-            )
+            ascent = maximise(self._theta, problem.layout, self._gene, _WARM_EVALUATIONS, -math.inf)
             if ascent.code == CONVERGED and not has_flat_size(problem.layout, -ascent.hessian):
                 self._theta = ascent.theta
                 return float(ascent.value)
@@ -195,4 +192,6 @@ def lr_pvalue(estimate: Estimate) -> float:
     """
     problem = estimate.constraint.at(0.0)
     null = supremum(problem, estimate.cells, estimate.counts, MAX_EVALUATIONS)
-    return float(chi2.sf(2.0 * max(0.0, estimate.llf - null.value), 1)) if null.converged else math.nan
+    return (
+        float(chi2.sf(2.0 * max(0.0, estimate.llf - null.value), 1)) if null.converged else math.nan
+    )

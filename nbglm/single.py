@@ -142,15 +142,13 @@ class GeneResults(LikelihoodModelResults):
         """P-values as in :attr:`nbglm.results.NegBinResults.pvalues`."""
         return self._results.pvalues_of(self._position)
 
-    def conf_int(self, alpha: float = 0.05, cols: Any = None, method: str = "wald") -> Any:
+    def conf_int(self, alpha: float = 0.05, method: str = "wald") -> Any:
         """Confidence intervals.
 
         Parameters
         ----------
         alpha : float
             Significance level.
-        cols : array_like, optional
-            Positions of some of the coefficients.
         method : str
             ``"wald"`` or ``"profile"``, as in :meth:`nbglm.results.NegBinResults.conf_int`.
 
@@ -160,10 +158,9 @@ class GeneResults(LikelihoodModelResults):
             Lower and upper limits.
         """
         if method == "wald":
-            return super().conf_int(alpha, cols)
+            return super().conf_int(alpha)
         tables = self._results.conf_int(alpha, method, genes=self.gene_name)
-        limits = np.vstack([tables["beta"], tables["gamma"]])
-        return limits if cols is None else limits[np.asarray(cols)]
+        return np.vstack([tables["beta"], tables["gamma"]])
 
     @cached_property
     def fittedvalues(self) -> pd.Series:

@@ -15,11 +15,12 @@ from scipy.special import ndtr, ndtri
 from nbglm.counts import Counts
 from nbglm.design import Design
 from nbglm.exceptions import NbglmWarning, did_you_mean, some_of
+from nbglm.explain import explain_gene
 from nbglm.fit import FitArrays
 from nbglm.inference import limit_pvalues, profile_intervals
 from nbglm.overdispersion import overdispersion_tests
 from nbglm.problem import Problem, make_problem
-from nbglm.status import COEF_STATUS, GENE_STATUS, SENTENCES
+from nbglm.status import COEF_STATUS, GENE_STATUS
 
 __all__ = ["FitTables"]
 
@@ -421,15 +422,7 @@ class FitTables:
         KeyError
             If there is no such gene.
         """
-        word = str(self.status[gene] if gene in self.gene_names else self._position(gene))
-        lines = [f"{gene}: {word}. {SENTENCES[word]}"]
-        for (component, term), code in zip(
-            self.coef_names, self.arrays.coef_status[self._position(gene)], strict=True
-        ):
-            if COEF_STATUS[code] != "ok":
-                name = COEF_STATUS[code]
-                lines.append(f"  {component} {term}: {name}. {SENTENCES[name]}")
-        return "\n".join(lines)
+        return explain_gene(self, self._position(gene))
 
     # Tables ---------------------------------------------------------------------------------
 

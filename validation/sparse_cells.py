@@ -1,8 +1,8 @@
 """Sparse counts as a single-cell experiment gives them: most genes at some edge.
 
-3,000 cells of six types along a trajectory, two batches, 2,000 genes. Thirty genes in a hundred have
-fewer than 10 counts; a third of the others are silent in one type or more; a fifth of them are
-Poisson. Everything follows from one seed.
+3,000 cells of six types along a trajectory, two batches, 2,000 genes. Thirty genes in a hundred
+have fewer than 10 counts; a third of the others are silent in one type or more; a fifth of them
+are Poisson. Everything follows from one seed.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ def sparse_cells(seed: int = 0) -> AnnData:
             level = rng.normal(scale=0.7, size=len(TYPES))
             level[rng.random(len(TYPES)) < 0.07] = -np.inf
             slope, shift = rng.normal(scale=[0.7, 0.2])
-            mu = size_factor * np.exp(rng.normal(-1, 2) + level[kind] + slope * time + shift * batch)
+            mu = size_factor * np.exp(
+                rng.normal(-1, 2) + level[kind] + slope * time + shift * batch
+            )
             r = np.exp(rng.normal(0, 1) + rng.normal(0, 0.7) * time)
             y = rng.poisson(mu if rng.random() < 0.2 else rng.gamma(r, mu / r))
         columns.append(sparse.csc_matrix(y[:, None]))

@@ -1,0 +1,211 @@
+"""What happened to a gene, in sentences, with the evidence in the data.
+
+Every limit is a direction in one of the designs. The evidence for it is the cells that it moves,
+named by the levels or the range of a covariate where that says it, and what their counts are.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from nbglm.basis import null_space
+from nbglm.design import Design, LinearPredictor
+from nbglm.prediction import predict
+from nbglm.status import COEF_STATUS, GENE_STATUS, SENTENCES
+
+if TYPE_CHECKING:
+    from nbglm.tables import FitTables
+
+__all__ = ["explain_gene"]
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+
+_FEW_LEVELS = 3
+
+
+def _combination(weights: FloatArray, terms: tuple[str, ...]) -> str:
+    """A linear combination in words, such as ``-2 Intercept + g[T.b]``."""
+    text = ""
+    for weight, term in zip(weights, terms, strict=True):
+        if weight == 0.0:
+            continue
+        sign = ("-" if weight < 0 else "") if not text else (" - " if weight < 0 else " + ")
+        size = "" if abs(abs(weight) - 1.0) < 1e-9 else f"{abs(weight):.4g} "
+        text += f"{sign}{size}{term}"
+    return text
+
+
+def _end(cells: BoolArray, values: pd.Series) -> str | None:
+    """The cells as one end of a covariate, if they are that."""
+    inside, outside = values[cells], values[~cells]
+    if inside.min() > outside.max():
+        return f"{values.name} >= {inside.min():.6g}"
+    if inside.max() < outside.min():
+        return f"{values.name} <= {inside.max():.6g}"
+    return None
+
+
+def _levels(cells: BoolArray, values: pd.Series) -> str | None:
+    """The cells as a few levels of a factor, if they are those."""
+    levels = pd.unique(values[cells])
+    if len(levels) > _FEW_LEVELS or values[~cells].isin(levels).any():
+        return None
+    return f"{values.name} = " + " or ".join(repr(str(level)) for level in levels)
+
+
+def _pair(cells: BoolArray, first: pd.Series, second: pd.Series) -> str | None:
+    """The cells as a combination of levels of two factors, if they are that."""
+    a, b = first[cells].iloc[0], second[cells].iloc[0]
+    if np.array_equal(((first == a) & (second == b)).to_numpy(), cells):
+        return f"{first.name} = {str(a)!r} and {second.name} = {str(b)!r}"
+    return None
+
+
+def _ways_to_say(cells: BoolArray, design: Design, obs: pd.DataFrame) -> Iterator[str | None]:
+    columns = {**design.mean.columns, **design.dispersion.columns}.values()
+    numbers = [obs[column.name] for column in columns if column.kind == "numeric"]
+    factors = [obs[column.name] for column in columns if column.kind != "numeric"]
+    yield from (_levels(cells, factor) for factor in factors)
+    yield from (_pair(cells, a, b) for a, b in itertools.combinations(factors, 2))
+    yield from (_end(cells, number) for number in numbers)
+    yield from (_levels(cells, number) for number in numbers)
+
+
+def _cells(cells: BoolArray, design: Design, obs: pd.DataFrame) -> str:
+    """Such as ``40 of 120 cells (g = 'c')``."""
+    if cells.all():
+        return f"all {cells.size} cells"
+    said = next((way for way in _ways_to_say(cells, design, obs) if way), None)
+    return f"{cells.sum()} of {cells.size} cells" + (f" ({said})" if said else "")
+
+
+def _as_combination(predictor: LinearPredictor, cells: BoolArray, term: str) -> str | None:
+    """The term as a combination of the others on some cells."""
+    matrix = predictor.matrix[cells]
+    size = np.abs(matrix).max(axis=0, initial=0.0)
+    j = predictor.terms.index(term)
+    if size[j] == 0.0:
+        return f"{term} = 0"
+    scale = np.where(size == 0.0, 1.0, size)
+    for direction in (null_space(matrix / scale) / scale[:, None]).T:
+        if direction[j] != 0.0 and not (size[direction != 0.0] == 0.0).any():
+            others = np.where(np.arange(direction.size) == j, 0.0, -direction / direction[j])
+            return f"{term} = {_combination(others, predictor.terms)}"
+    return None
+
+
+@dataclass(frozen=True)
+class _Gene:
+    """What there is to know about one gene."""
+
+    design: Design
+    obs: pd.DataFrame
+    y: FloatArray
+    mean: FloatArray
+    size: FloatArray
+
+    def which(self, cells: BoolArray) -> str:
+        return _cells(cells, self.design, self.obs)
+
+    def separated(self, direction: FloatArray) -> Iterator[str]:
+        terms = self.design.mean.terms
+        if direction.any():
+            yield (
+                f"The log mean falls without end along {_combination(direction, terms)}: on "
+                f"{self.which(self.mean == 0)}, whose counts are all 0."
+            )
+
+    def sizes(self, direction: FloatArray) -> Iterator[str]:
+        along = _combination(direction, self.design.dispersion.terms)
+        raised, lowered = np.isinf(self.size), self.size == 0
+        if not direction.any():
+            return
+        if raised.any():
+            y, mean = self.y[raised], self.mean[raised]
+            yield (
+                f"The log size grows without end along {along}: on {self.which(raised)}, where "
+                f"sum((y - mu)^2 - y) is {((y - mean) ** 2 - y).sum():.4g}. It is 0 on average for "
+                f"a Poisson and larger for an overdispersed gene."
+            )
+        if lowered.any():
+            yield (
+                f"The log size falls without end along {along}: on {self.which(lowered)}, whose "
+                f"counts are all 0."
+            )
+
+    def combination(self, predictor: LinearPredictor, term: str, word: str) -> str:
+        name = f"{predictor.key} {term}"
+        if word == "aliased":
+            everywhere = np.ones(self.y.size, dtype=bool)
+            return f"{name}: {_as_combination(predictor, everywhere, term)} on all cells."
+        cells = (self.mean > 0) & (self.size > 0)
+        if predictor.key == "dispersion":
+            cells &= np.isfinite(self.size)
+        if not cells.any():
+            return f"{name}: no cell is left that could tell of it."
+        known = _as_combination(predictor, cells, term)
+        reason = f"{known} on" if known else "no count tells of it on"
+        return f"{name}: {reason} {self.which(cells)}, the only ones that could tell of it."
+
+
+def explain_gene(tables: FitTables, position: int) -> str:
+    """Status of a gene and of its coefficients, each with its evidence in the data.
+
+    Parameters
+    ----------
+    tables : FitTables
+        The fit.
+    position : int
+        Which gene.
+
+    Returns
+    -------
+    str
+        Several lines.
+    """
+    fit, design = tables.arrays, tables.design
+    status = GENE_STATUS[fit.status[position]]
+    words = np.array(COEF_STATUS, dtype=object)[fit.coef_status[position]]
+    coef, direction = fit.coef[position], fit.direction[position]
+    lines = [f"{tables.gene_names[position]}: {status}. {SENTENCES[status]}"]
+    names = [f"{component} {term}" for component, term in tables.coef_names]
+    for word in COEF_STATUS[1:]:
+        those = [
+            name + (f" = {value:+g}".replace("+-", "-") if np.isinf(value) else "")
+            for name, value, its in zip(names, coef, words, strict=True)
+            if its == word
+        ]
+        if those:
+            sentence = "" if word == status else f" {SENTENCES[word]}"
+            lines.append(f"  {', '.join(those)}: {word}.{sentence}")
+    if status in ("ok", "all_zero", "not_converged") and not (words == "aliased").any():
+        return "\n".join(lines)
+    mean, size = (
+        part[:, 0]
+        for part in predict(
+            fit,
+            design.mean.matrix,
+            design.dispersion.matrix,
+            design.offset,
+            slice(position, position + 1),
+        )
+    )
+    gene = _Gene(design, tables.counts.obs, tables.counts.gene(position), mean, size)
+    p = len(design.mean.terms)
+    evidence = []
+    if status != "all_zero":
+        evidence += [*gene.separated(direction[:p]), *gene.sizes(direction[p:])]
+    for k, word in enumerate(words):
+        if word == "aliased" or (word == "not_identified" and status != "all_zero"):
+            predictor = design.mean if k < p else design.dispersion
+            term = predictor.terms[k if k < p else k - p]
+            evidence.append(gene.combination(predictor, term, word))
+    return "\n".join([*lines, *(f"  {line}" for line in evidence)])
