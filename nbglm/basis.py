@@ -102,9 +102,8 @@ def orthonormal_basis(design: FloatArray, weight: FloatArray | None = None) -> B
 
 def _invert_upper(triangle: FloatArray) -> FloatArray:
     """Inverse of an upper triangular matrix (entries below the diagonal are rounding)."""
-    from scipy.linalg import solve_triangular
-
-    return np.asarray(solve_triangular(triangle, np.eye(triangle.shape[0]), lower=False))
+    # Elimination finds nothing below the diagonal to do, so this is back substitution.
+    return np.asarray(np.linalg.inv(np.triu(triangle)))
 
 
 def null_space(design: FloatArray) -> FloatArray:

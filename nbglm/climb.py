@@ -40,10 +40,11 @@ SEPARABLE, FLAT, UNCONVERGED = 1, 2, 3
 _FLAT_VARIANCE = 30.0**2  # a log size known to +-30 at best may as well be infinite
 _RANK_TOLERANCE = 1e-10
 _WIDE_WORK = 15_000  # rows times wide starts
-_FIRST_EVALUATIONS = 60  # of each ascent, before the highest of them goes on
+_FIRST_EVALUATIONS = 24  # of each ascent, before the highest of them go on
+_FINALISTS = 4
 _FEW_CELLS = 200  # with no more of them one start is not enough even for a constant size
 _STEEP = 30.0  # rise of the log size over the range of a coordinate that leaves one end finite
-_PIVOT_WORK = 60_000  # rows times starts that turn at a pivot
+_PIVOT_WORK = 30_000  # rows times starts that turn at a pivot
 _RISES = (8.0, 2.0, 30.0)  # of the log size from the end of a coordinate to the pivot
 
 
@@ -130,6 +131,9 @@ def _gamma_starts(layout: Layout) -> FloatArray:
     weight = np.bincount(group, layout.weight, len(z)).astype(np.float64)
     length = np.sqrt(weight.sum())
     axes = length * np.vstack([np.eye(q), -np.eye(q)])
+    if len(z) <= q and length**2 > _FEW_CELLS * q:
+        # With many cells of each size a second maximum is hardly ever seen.
+        return np.vstack([np.zeros((1, q)), axes])
     if q <= 1:
         # The last are for a lone covariate, such as ``~ z - 1``.
         further = [10.0 * axes, 40.0 * axes] if len(z) > 1 else []
@@ -185,6 +189,9 @@ def _climb_block(
     length = weight_length(layout)
     simple = q == 1 and layout.z.shape[0] == 1 and length**2 > _FEW_CELLS
     nothing = np.empty((p + q, p + q))
+    first = min(_FIRST_EVALUATIONS, max_evaluations)
+    reached = np.empty((starts.shape[0], p + q))
+    unfinished = np.empty(starts.shape[0])
     for g in range(indptr.size - 1):
         lo, hi = indptr[g], indptr[g + 1]
         gene = collect_counts(cells[lo:hi], counts[lo:hi], layout)
@@ -192,22 +199,30 @@ def _climb_block(
             out.flags[g] = SEPARABLE
             continue
         best = Ascent(gene.total, -math.inf, gene.total, nothing, math.inf, 0, STALLED)
+        unfinished[:] = -math.inf
         for s in range(starts.shape[0]):
             theta = starting_values(layout, gene, s == 0, math.inf if s < 2 else 0.0)
             for j in range(q):
                 theta[p + j] += starts[s, j]
-            ascent = maximise(
-                theta, layout, gene, min(_FIRST_EVALUATIONS, max_evaluations), best.value
-            )
+            ascent = maximise(theta, layout, gene, first, best.value)
             out.evaluations[g] += ascent.evaluations
+            if ascent.code == ITERATION_LIMIT:
+                unfinished[s] = ascent.value
+                for j in range(p + q):
+                    reached[s, j] = ascent.theta[j]
             if best.evaluations == 0 or _better(ascent, best):
                 best = ascent
             if q == 0 or (simple and best.code == CONVERGED and not _is_flat(best, length)):
                 break
-        if best.code == ITERATION_LIMIT and max_evaluations > _FIRST_EVALUATIONS:
-            ascent = maximise(best.theta, layout, gene, max_evaluations, -math.inf)
+        for _ in range(_FINALISTS):
+            s = np.argmax(unfinished)
+            if unfinished[s] == -math.inf:
+                break
+            unfinished[s] = -math.inf
+            ascent = maximise(reached[s], layout, gene, max_evaluations, best.value)
             out.evaluations[g] += ascent.evaluations
-            best = ascent
+            if _better(ascent, best):
+                best = ascent
         out.value[g] = best.value
         for i in range(p + q):
             out.theta[g, i] = best.theta[i]
