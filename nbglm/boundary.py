@@ -13,7 +13,9 @@ whose coefficients and standard errors are correct as they stand.
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,7 +35,13 @@ BoolArray = NDArray[np.bool_]
 
 _STILL = 1e-9  # relative change of a predictor along a direction below which it stands still
 _DRIFTED = 1e-4  # largest effect on the log-likelihood of a size that may be infinite
-_REACHES = (math.inf, 60.0, 20.0, 8.0, 3.0, 1.0)  # log sizes that may be on their way to a limit
+# Log sizes beyond which a group may be on its way to a limit, upwards and downwards: the more
+# cautious pairs first.
+_REACHES = sorted(
+    itertools.product((math.inf, 60.0, 20.0, 8.0, 3.0, 1.0), repeat=2), key=min, reverse=True
+)
+_MODERATE = 4.0  # log sizes that may be the only ones to stay
+_PIVOTS = 6
 _SLACK = 1e-6  # how far, absolutely, a limit may fall short of the drifting fit it replaces
 
 
@@ -181,12 +189,13 @@ def _reduce(problem: Problem, state: _State) -> _Reduced:
 
 
 def _drifting_groups(
-    reduced: _Reduced, gene: _Gene, theta: FloatArray, reach: float
-) -> tuple[BoolArray, BoolArray]:
-    """Groups whose size may be on its way to infinity, and to 0.
+    reduced: _Reduced, gene: _Gene, theta: FloatArray
+) -> Iterator[tuple[BoolArray, BoolArray]]:
+    """Groups whose size may be on its way to infinity, and to 0: guesses, cautious ones first.
 
-    They are beyond `reach` on the log scale, or so far out already that the limit would change
-    nothing visible. Only groups without a positive count can go to size 0.
+    They are beyond some reach on the log scale, or so far out already that the limit would change
+    nothing visible; the last guesses are that all sizes but one go. Only groups without a positive
+    count can go to size 0. A group with hardly any mean may be in both.
     """
     layout = reduced.layout
     p = layout.x.shape[1]
@@ -210,18 +219,32 @@ def _drifting_groups(
         layout.group_of_row, layout.weight * row_r * np.log1p(mu / row_r), minlength=groups
     )
     # To first order in 1/r, log-likelihood minus its Poisson limit is below squares / r.
-    raised = finite & ((squares < _DRIFTED * r) | (zeta > reach))
-    return raised, finite & silent & ~raised & ((loss < _DRIFTED) | (zeta < -reach))
+    pivots = zeta[finite & (np.abs(zeta) < _MODERATE)]
+    pivots = pivots[np.argsort(np.abs(pivots))][:_PIVOTS]
+    tried = set()
+    for up, down in [*_REACHES, *zip(pivots, -pivots, strict=True)]:
+        high, low = zeta > up, zeta < -down
+        raised = finite & (((squares < _DRIFTED * r) & ~low) | high)
+        lowered = finite & silent & (((loss < _DRIFTED) & ~high) | low)
+        key = np.packbits([raised, lowered]).tobytes()
+        if key not in tried:
+            tried.add(key)
+            yield raised, lowered
 
 
 def _further(
-    problem: Problem, gene: _Gene, state: _State, reduced: _Reduced, theta: FloatArray, reach: float
+    problem: Problem,
+    gene: _Gene,
+    state: _State,
+    reduced: _Reduced,
+    drifting: tuple[BoolArray, BoolArray],
 ) -> _State | None:
     """The state in which the drifting groups have arrived, if a direction takes them there."""
-    raised, lowered = _drifting_groups(reduced, gene, theta, reach)
+    raised, lowered = drifting
     standing = ~state.poisson[reduced.groups] & ~raised & ~lowered
     z_rows = problem.z_rows[reduced.groups]
-    direction = recession_direction(z_rows[standing], np.vstack([-z_rows[raised], z_rows[lowered]]))
+    bound = np.vstack([-z_rows[raised & ~lowered], z_rows[lowered & ~raised]])
+    direction = recession_direction(z_rows[standing], bound)
     if direction is None:
         return None
     gone = np.isin(np.arange(state.poisson.size), reduced.groups[lowered])
@@ -244,19 +267,20 @@ def _fit_reduced(
     reduced = _reduce(problem, state)
     best = gene.climb(reduced.layout, max_evaluations)
     evaluations = int(best.evaluations[0])
-    reach = iter(_REACHES)
+    guesses = _drifting_groups(reduced, gene, best.theta[0])
     while reduced.layout.z.shape[1] and best.flags[0]:
-        tried = next(reach, None)
-        if tried is None:
+        drifting = next(guesses, None)
+        if drifting is None:
             break
-        after = _further(problem, gene, state, reduced, best.theta[0], tried)
+        after = _further(problem, gene, state, reduced, drifting)
         if after is None or not after.active.any():
             continue
         smaller = _reduce(problem, after)
         limit = gene.climb(smaller.layout, max_evaluations)
         evaluations += int(limit.evaluations[0])
         if limit.value[0] >= best.value[0] - _SLACK:
-            state, reduced, best, reach = after, smaller, limit, iter(_REACHES)
+            state, reduced, best = after, smaller, limit
+            guesses = _drifting_groups(reduced, gene, best.theta[0])
     return state, reduced, best, evaluations
 
 

@@ -215,7 +215,7 @@ def _climb_block(
             if q == 0 or (simple and best.code == CONVERGED and not _is_flat(best, length)):
                 break
         for _ in range(_FINALISTS):
-            s = np.argmax(unfinished)
+            s = int(np.argmax(unfinished))
             if unfinished[s] == -math.inf:
                 break
             unfinished[s] = -math.inf

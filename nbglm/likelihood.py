@@ -43,7 +43,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nbglm.compiled import entry, kernel
 
-__all__ = ["loglik", "mean_terms", "score", "size_terms"]
+__all__ = ["loglik", "mean_terms", "score", "size_of", "size_terms"]
 
 FloatArray = NDArray[np.float64]
 
@@ -54,6 +54,7 @@ _SERIES = 0.4
 # Below this size ``y - S1 = sum r / (r + j)``, which grows like ``r log y``, stands in for ``-S1``,
 # which grows like ``y``; far above it, where scores are of order ``1 / r``, only ``S1`` is small.
 _SPLIT = 256.0
+_SMALLEST = 1e-250
 
 
 @kernel
@@ -249,9 +250,26 @@ def size_terms(y: float, r: float) -> tuple[float, float, float]:
     return log_sum, (-s1 if r >= _SPLIT else t1), s2
 
 
+@kernel
+def size_of(zeta: float) -> float:
+    """The size whose logarithm is `zeta`; the smallest stands for 0, which has no logarithm.
+
+    Parameters
+    ----------
+    zeta : float
+        Log size.
+
+    Returns
+    -------
+    float
+        ``exp(zeta)``, at least 1e-250.
+    """
+    return max(math.exp(zeta), _SMALLEST)
+
+
 @vectorize(cache=True)
 def _loglik(y: float, eta: float, zeta: float) -> float:
-    r = math.exp(zeta)
+    r = size_of(zeta)
     return mean_terms(1.0, y, eta, r)[0] + size_terms(y, r)[0] - math.lgamma(y + 1.0)
 
 
@@ -290,7 +308,7 @@ def loglik(y: ArrayLike, eta: ArrayLike, zeta: ArrayLike) -> FloatArray:
 @entry
 def _score(y: FloatArray, eta: FloatArray, zeta: FloatArray, out: FloatArray) -> None:
     for i in range(y.size):
-        r = math.exp(zeta[i])
+        r = size_of(zeta[i])
         mean = mean_terms(1.0, y[i], eta[i], r)
         size = size_terms(y[i], r)
         out[i, 0] = mean[1]

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbglm.compiled import entry, kernel
-from nbglm.likelihood import mean_terms, size_terms
+from nbglm.likelihood import mean_terms, size_of, size_terms
 
 __all__ = ["GeneCounts", "Layout", "collect_counts", "evaluate", "make_layout"]
 
@@ -26,7 +26,6 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 _HISTOGRAM = 1024  # counts below this are merged into a histogram
-_SMALLEST_SIZE = 1e-250  # stands for 0, whose logarithm has no place in the formulas
 _MERGE_FROM = 64  # in groups with at least so many positive counts
 
 
@@ -256,7 +255,7 @@ def _size_part(zeta: float, group: int, gene: GeneCounts) -> tuple[float, float,
     value = 0.0
     slope = 0.0
     curvature = 0.0
-    r = max(math.exp(zeta), _SMALLEST_SIZE)
+    r = size_of(zeta)
     for e in range(starts[group], starts[group + 1]):
         terms = size_terms(values[e], r)
         value += multiplicity[e] * terms[0]
@@ -308,7 +307,7 @@ def evaluate(
         zeta = size_offset[k]
         for j in range(q):
             zeta += z[k, j] * theta[p + j]
-        r = max(math.exp(zeta), _SMALLEST_SIZE)
+        r = size_of(zeta)
         group_value, slope, curvature = _size_part(zeta, k, gene)
         for j in range(p):
             cross[j] = 0.0
