@@ -27,6 +27,7 @@ __all__ = [
     "UNCONVERGED",
     "BlockFit",
     "climb_block",
+    "gamma_starts",
     "has_flat_size",
     "invert",
 ]
@@ -117,13 +118,23 @@ def _is_flat(ascent: Ascent, length: float) -> bool:
     return -ascent.hessian[last, last] * length**2 < 1.0 / _FLAT_VARIANCE * 10.0
 
 
-def _gamma_starts(layout: Layout) -> FloatArray:
+def gamma_starts(layout: Layout) -> FloatArray:
     """Where ascents start, as shifts of the dispersion coordinates.
 
     Given the sizes, the log-likelihood is concave in the mean coefficients, so that only the
     sizes need several starts: none for the least-squares and the constant start of the mean; up and
     down each coordinate; so steep that all cells but those at one end of a coordinate are Poisson;
     and then far and wide, the more the fewer rows there are to pay for.
+
+    Parameters
+    ----------
+    layout : Layout
+        Design in orthonormal coordinates.
+
+    Returns
+    -------
+    ndarray, shape (starts, q)
+        The first is the best guess.
     """
     z, q = layout.z, layout.z.shape[1]
     rows_of_group = np.diff(layout.bounds)
@@ -240,6 +251,7 @@ def climb_block(
     *,
     max_evaluations: int,
     screen: bool,
+    starts: FloatArray | None = None,
 ) -> BlockFit:
     """Best maximum of every gene of a block, found from a handful of starts.
 
@@ -257,6 +269,8 @@ def climb_block(
         Limit for each ascent.
     screen : bool
         Flag genes that may be separated in place of fitting them.
+    starts : ndarray, shape (starts, q), optional
+        As :func:`gamma_starts` gives them, which is the default.
 
     Returns
     -------
@@ -265,7 +279,7 @@ def climb_block(
     """
     genes = indptr.size - 1
     k = layout.x.shape[1] + layout.z.shape[1]
-    starts = _gamma_starts(layout)
+    starts = gamma_starts(layout) if starts is None else starts
     out = BlockFit(
         theta=np.zeros((genes, k)),
         information=np.zeros((genes, k, k)),

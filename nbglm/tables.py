@@ -282,9 +282,11 @@ class FitTables:
         )
         out = {}
         for part, chosen in (("beta", columns[columns < p]), ("gamma", columns[columns >= p])):
-            values = limits[np.ix_(rows, chosen)].transpose(1, 0, 2).reshape(chosen.size, -1)
+            values = limits[np.ix_(rows, chosen)].transpose(1, 0, 2)
             index = self.coef_names.get_level_values("term")[chosen]
-            out[part] = pd.DataFrame(values, list(index), header)
+            out[part] = pd.DataFrame(
+                values.reshape(chosen.size, 2 * rows.size), list(index), header
+            )
         return out
 
     def cov_params(self, gene: str) -> pd.DataFrame:

@@ -1,5 +1,6 @@
 """Genes at an edge: what is infinite is named, and everything else is right."""
 
+import mpmath
 import numpy as np
 import pandas as pd
 import pytest
@@ -202,8 +203,100 @@ def test_units_of_a_covariate_do_not_matter(rng, obs, shift, scale):
     assert other.n_iter["y"] <= plain.n_iter["y"] + 5
 
 
+def distance_in_standard_errors(results, y):
+    """Newton decrement in 50 digits: how far the estimate is from the maximum."""
+    mpmath.mp.dps = 50
+    x, z = results.design.mean.matrix, results.design.dispersion.matrix
+    p = x.shape[1]
+
+    def loglik(*theta):
+        total = mpmath.mpf(0)
+        for count, x_row, z_row, shift in zip(y, x, z, results.design.offset, strict=True):
+            mu = mpmath.exp(shift + mpmath.fdot(x_row, theta[:p]))
+            r = mpmath.exp(mpmath.fdot(z_row, theta[p:]))
+            total += mpmath.loggamma(count + r) - mpmath.loggamma(r)
+            total += r * mpmath.log(r / (r + mu)) + count * mpmath.log(mu / (r + mu))
+        return total
+
+    theta = tuple(mpmath.mpf(value) for value in results.arrays.coef[0])
+    axes = np.eye(len(theta), dtype=int)
+    score = np.array([float(mpmath.diff(loglik, theta, tuple(map(int, axis)))) for axis in axes])
+    return np.sqrt(score @ results.arrays.covariance[0] @ score)
+
+
+@pytest.mark.parametrize(
+    ("mean", "size", "spread"),
+    [(2e6, 1.0, 0.0), (5.0, 1e-3, 0.0), (300.0, 0.05, 0.0), (2.0, 1.5, 7.0), (1e7, 1e4, 0.0)],
+    ids=["counts to 1e7", "r = 0.001", "r = 0.05", "offsets to 1000-fold", "nearly Poisson"],
+)
+def test_extreme_scales_reach_the_maximum(rng, obs, mean, size, spread):
+    offset = rng.uniform(-spread, spread, N)
+    mu = mean * np.exp(offset)
+    y = rng.poisson(rng.gamma(size, mu / size))
+    y[:3] += 2  # some counts even where r is 0.001
+    results = fit(y, {"mean": "~ x", "dispersion": "~ x"}, obs, offset=offset)
+    assert results.status["y"] == "ok"
+    assert distance_in_standard_errors(results, y) < 1e-6
+
+
+def test_nested_annotations(rng, obs):
+    # each fine level lies in one coarse level, so half of the columns are aliased
+    obs = pd.DataFrame({"coarse": obs["g"].map({"a": "A", "b": "B", "c": "B"}), "fine": obs["g"]})
+    y = overdispersed(rng)
+    nested = fit(y, {"mean": "~ .", "dispersion": "~ ."}, obs)
+    plain = fit(y, {"mean": "~ fine", "dispersion": "~ fine"}, obs)
+    assert nested.coef_status["beta"]["y"].tolist() == ["ok", "ok", "aliased", "ok"] or (
+        nested.coef_status["beta"]["y"].tolist() == ["ok", "ok", "ok", "aliased"]
+    )
+    assert nested.status["y"] == "ok"
+    assert nested.llf["y"] == pytest.approx(plain.llf["y"], rel=1e-13)
+    for part in ("mean", "dispersion"):
+        np.testing.assert_allclose(nested.predict()[part], plain.predict()[part], rtol=1e-8)
+
+
+def test_columns_aliased_on_the_informative_cells_alone(rng):
+    # u and v differ only in level c, which has no counts
+    g = np.resize(["a", "b", "c"], N)
+    u = rng.normal(size=N)
+    obs = pd.DataFrame({"g": g, "u": u, "v": np.where(g == "c", rng.normal(size=N), u)})
+    y = np.where(g == "c", 0, overdispersed(rng))
+    results = fit(y, "~ g + u + v", obs)
+    kept = g != "c"
+    part = fit(y[kept], "~ g + u", obs[kept])
+    assert results.coef_status["beta"].loc[["u", "v"], "y"].tolist() == [
+        "not_identified",
+        "not_identified",
+    ]
+    assert results.llf["y"] == pytest.approx(part.llf["y"], rel=1e-12)
+    np.testing.assert_allclose(
+        results.fittedvalues["y"][kept], part.fittedvalues["y"].to_numpy(), rtol=1e-8
+    )
+    assert "u = v on 80 of 120 cells (g = 'a' or 'b')" in results.explain("y")
+
+
 def test_explain_names_the_coefficient(rng, obs):
     y = np.where(obs["g"] == "c", 0, overdispersed(rng))
     text = fit(y, "~ g", obs).explain("y")
-    assert "separated" in text
-    assert "g[T.c]" in text
+    assert text.startswith("y: separated. ")
+    assert "mean g[T.c] = -inf: separated." in text
+    assert "along -g[T.c]: on 40 of 120 cells (g = 'c'), whose counts are all 0." in text
+
+
+def test_explain_names_what_moves(rng, obs):
+    obs = obs.assign(h=np.resize(["u", "v"], N), twice=1 + 2 * obs["x"])
+    pair = ((obs["g"] == "b") & (obs["h"] == "v")).to_numpy()
+    y = overdispersed(rng)
+    text = fit(np.where(pair, 0, y), "~ g * h", obs).explain("y")
+    assert "on 20 of 120 cells (g = 'b' and h = 'v')" in text
+    text = fit(
+        np.where(obs["g"] == "b", underdispersed(rng), y), {"mean": "~ g", "dispersion": "~ g"}, obs
+    ).explain("y")
+    assert "dispersion g[T.b] = +inf: poisson_limit." in text
+    assert "on 40 of 120 cells (g = 'b'), where sum((y - mu)^2 - y) is -" in text
+    text = fit(y, "~ x + twice", obs).explain("y")
+    assert "mean twice: twice = Intercept + 2 x on all cells." in text
+    ramp = pd.DataFrame({"t": np.repeat([0.0, 1.0, 2.0], 40)})
+    text = fit(np.where(ramp["t"] == 2.0, y, 0), "~ t", ramp).explain("y")
+    assert "on 80 of 120 cells (t <= 1), whose counts are all 0." in text
+    text = fit(np.zeros(N, dtype=int), "~ g", obs).explain("y")
+    assert text.startswith("y: all_zero. Every count is zero")
