@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from scipy.linalg import block_diag
 
 from nbglm.basis import null_space, orthonormal_basis
-from nbglm.climb import UNCONVERGED, BlockFit, climb_block, invert
+from nbglm.climb import UNCONVERGED, BlockFit, climb_block, gamma_starts, invert
 from nbglm.objective import GeneCounts, Layout, collect_counts
 from nbglm.problem import Problem
 from nbglm.recession import recession_direction
@@ -42,6 +42,8 @@ _REACHES = sorted(
 )
 _MODERATE = 4.0  # log sizes that may be the only ones to stay
 _PIVOTS = 6
+_LIMIT_STARTS = 4
+_WORTH_MORE_STARTS = 1.0  # a limit that falls short by more is none
 _SLACK = 1e-6  # how far, absolutely, a limit may fall short of the drifting fit it replaces
 
 
@@ -142,8 +144,7 @@ class _Reduced:
 
     layout: Layout
     groups: NDArray[np.int64]  # the original number of each remaining group
-    x_transform: FloatArray
-    z_transform: FloatArray
+    transform: FloatArray
 
 
 @dataclass(frozen=True)
@@ -154,12 +155,26 @@ class _Gene:
     counts: FloatArray
     merged: GeneCounts
 
-    def climb(self, layout: Layout, max_evaluations: int) -> BlockFit:
-        """Fit in a reduced layout."""
-        indptr = np.array([0, self.cells.size])
+    def climb(self, layout: Layout, max_evaluations: int, most: int | None = None) -> BlockFit:
+        """Fit in a reduced layout, from all starts or from the first few."""
         return climb_block(
-            indptr, self.cells, self.counts, layout, max_evaluations=max_evaluations, screen=False
+            np.array([0, self.cells.size]),
+            self.cells,
+            self.counts,
+            layout,
+            max_evaluations=max_evaluations,
+            screen=False,
+            starts=gamma_starts(layout)[:most],
         )
+
+    def climb_limit(self, layout: Layout, max_evaluations: int, rival: float) -> BlockFit:
+        """Fit a limit of a fit that reached `rival`; it needs few starts unless it comes close."""
+        few = self.climb(layout, max_evaluations, _LIMIT_STARTS)
+        short = rival - few.value[0]
+        if not _SLACK < short < _WORTH_MORE_STARTS:
+            return few
+        every = self.climb(layout, max_evaluations)
+        return every._replace(evaluations=every.evaluations + few.evaluations)
 
 
 def _reduce(problem: Problem, state: _State) -> _Reduced:
@@ -185,7 +200,14 @@ def _reduce(problem: Problem, state: _State) -> _Reduced:
         row_of_cell=new_row[full.row_of_cell],
         group_of_row=group_of_row.astype(np.int64),
     )
-    return _Reduced(layout, groups, x_basis.transform, z_basis.transform)
+    back = block_diag(problem.x_back, problem.z_back)
+    return _Reduced(layout, groups, back @ block_diag(x_basis.transform, z_basis.transform))
+
+
+def _whole(problem: Problem) -> _Reduced:
+    """The problem as it stands, in the coordinates that it has."""
+    transform = block_diag(problem.x_transform, problem.z_transform)
+    return _Reduced(problem.layout, np.arange(problem.z_rows.shape[0]), transform)
 
 
 def _drifting_groups(
@@ -261,11 +283,11 @@ def _further(
 
 
 def _fit_reduced(
-    problem: Problem, gene: _Gene, state: _State, max_evaluations: int
+    problem: Problem, gene: _Gene, state: _State, max_evaluations: int, first: BlockFit | None
 ) -> tuple[_State, _Reduced, BlockFit, int]:
     """Fit what remains, moving groups to the Poisson limit for as long as that loses nothing."""
-    reduced = _reduce(problem, state)
-    best = gene.climb(reduced.layout, max_evaluations)
+    reduced = _reduce(problem, state) if first is None else _whole(problem)
+    best = gene.climb(reduced.layout, max_evaluations) if first is None else first
     evaluations = int(best.evaluations[0])
     guesses = _drifting_groups(reduced, gene, best.theta[0])
     while reduced.layout.z.shape[1] and best.flags[0]:
@@ -276,7 +298,7 @@ def _fit_reduced(
         if after is None or not after.active.any():
             continue
         smaller = _reduce(problem, after)
-        limit = gene.climb(smaller.layout, max_evaluations)
+        limit = gene.climb_limit(smaller.layout, max_evaluations, best.value[0])
         evaluations += int(limit.evaluations[0])
         if limit.value[0] >= best.value[0] - _SLACK:
             state, reduced, best = after, smaller, limit
@@ -285,7 +307,11 @@ def _fit_reduced(
 
 
 def resolve(
-    problem: Problem, cells: NDArray[np.int64], counts: FloatArray, max_evaluations: int
+    problem: Problem,
+    cells: NDArray[np.int64],
+    counts: FloatArray,
+    max_evaluations: int,
+    first: BlockFit | None = None,
 ) -> Resolved:
     """Fit one gene wherever its maximum lies.
 
@@ -297,6 +323,8 @@ def resolve(
         Cells with a positive count, and the counts.
     max_evaluations : int
         Limit for each ascent.
+    first : BlockFit, optional
+        Fit of this gene in the problem's layout, if it is known not to be separated.
 
     Returns
     -------
@@ -310,7 +338,7 @@ def resolve(
         beta_direction=np.zeros(p),
         gamma_direction=np.zeros(q),
     )
-    while _remove_separated(problem, gene.merged, state):
+    while first is None and _remove_separated(problem, gene.merged, state):
         pass
     back = block_diag(problem.x_back, problem.z_back)
     empty = not gene.merged.total.any()
@@ -328,18 +356,17 @@ def resolve(
             empty=empty,
         )
 
-    state, reduced, best, evaluations = _fit_reduced(problem, gene, state, max_evaluations)
+    state, reduced, best, evaluations = _fit_reduced(problem, gene, state, max_evaluations, first)
     direction = back @ np.concatenate([state.beta_direction, state.gamma_direction])
-    transform = back @ block_diag(reduced.x_transform, reduced.z_transform)
     finite_groups = reduced.groups[~state.poisson[reduced.groups]]
     open_directions = block_diag(
         null_space(problem.x_rows[state.active]), null_space(problem.z_rows[finite_groups])
     )
     return Resolved(
-        coef=transform @ best.theta[0],
+        coef=reduced.transform @ best.theta[0],
         direction=direction,
         undetermined=back @ open_directions,
-        covariance=transform @ invert(best.information[0]) @ transform.T,
+        covariance=reduced.transform @ invert(best.information[0]) @ reduced.transform.T,
         value=float(best.value[0]),
         evaluations=evaluations,
         converged=best.flags[0] != UNCONVERGED,

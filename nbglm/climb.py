@@ -72,6 +72,12 @@ class BlockFit(NamedTuple):
     evaluations: IntArray
     flags: IntArray
 
+    def unless_separable(self, gene: int) -> BlockFit | None:
+        """One gene of the block; None if it was not fitted since it may be separated."""
+        if self.flags[gene] == SEPARABLE:
+            return None
+        return BlockFit._make(part[gene : gene + 1] for part in self)
+
 
 @kernel
 def _better(new: Ascent, old: Ascent) -> bool:

@@ -151,5 +151,5 @@ def supremum(
     )
     if not block.flags[0]:
         return Supremum(float(block.value[0]), block.theta[0], converged=True)
-    fit = resolve(problem, cells, counts, max_evaluations)
+    fit = resolve(problem, cells, counts, max_evaluations, block.unless_separable(0))
     return Supremum(fit.value, None, fit.converged)

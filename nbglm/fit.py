@@ -178,7 +178,9 @@ def fit_block(indptr: IntArray, cells: IntArray, counts: FloatArray, problem: Pr
     fit = _interior(problem, block)
     for g in np.flatnonzero(block.flags):
         part = slice(indptr[g], indptr[g + 1])
-        row = _limit(problem, resolve(problem, cells[part], counts[part], MAX_EVALUATIONS))
+        first = block.unless_separable(int(g))
+        resolved = resolve(problem, cells[part], counts[part], MAX_EVALUATIONS, first)
+        row = _limit(problem, resolved)
         for name, value in row.items():
             getattr(fit, name)[g] = value
     return fit

@@ -16,8 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
-from scipy.special import ndtri
-from scipy.stats import chi2
+from scipy.special import chdtrc, ndtri
 
 from nbglm.climb import has_flat_size
 from nbglm.constraint import Constraint, supremum
@@ -193,5 +192,5 @@ def lr_pvalue(estimate: Estimate) -> float:
     problem = estimate.constraint.at(0.0)
     null = supremum(problem, estimate.cells, estimate.counts, MAX_EVALUATIONS)
     return (
-        float(chi2.sf(2.0 * max(0.0, estimate.llf - null.value), 1)) if null.converged else math.nan
+        float(chdtrc(1, 2.0 * max(0.0, estimate.llf - null.value))) if null.converged else math.nan
     )

@@ -17,7 +17,14 @@ def test_no_violation(seed):
     assert violation is None, f"{status}: {violation} ({formulas})"
 
 
-@pytest.mark.parametrize("seed", [4, 25, 48, 58, 120, 162, 203, 218, 849, 1311])
+SEEDS = (
+    *(4, 25, 48, 58, 120, 162, 203, 218, 849, 1311, 3109, 5728),
+    *(101625, 102306, 102593, 104424, 106169, 106457, 107394, 108109, 108163, 108629, 108782),
+    *(109116, 200532, 208109, 209650),
+)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
 def test_what_once_went_wrong(seed):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

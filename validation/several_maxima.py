@@ -90,9 +90,7 @@ def main() -> None:
                 "by at most": f"{worst[0]:.3g} ({worst[1]})",
                 "evaluations, one start": round(one / genes, 1),
                 "all starts, unguided": round(every / genes, 1),
-                "as fitted": round(
-                    sum(r.n_iter[r.status == "ok"].sum() for r in fits) / genes, 1
-                ),
+                "as fitted": round(sum(r.n_iter[r.status == "ok"].sum() for r in fits) / genes, 1),
             }
         )
         print(pd.DataFrame(rows[-1:]).to_string(index=False, header=len(rows) == 1), flush=True)

@@ -23,7 +23,7 @@ for (size in c("~ 1", "~ type", "~ time")) {
       warning = function(w) { warned <<- conditionMessage(w); invokeRestart("muffleWarning") })
     seconds <- proc.time()[[3]] - t0
     row <- data.frame(gene = gene, dispersion = size, seconds = seconds, error = "", warning = warned,
-                      llf = NA, converged = NA, largest_coef = NA, largest_finite_se = NA,
+                      llf = NA, converged = NA, par = "", largest_finite_se = NA,
                       missing_se = NA)
     if (is.character(fit)) {
       row$error <- fit
@@ -31,7 +31,7 @@ for (size in c("~ 1", "~ type", "~ time")) {
       se <- suppressWarnings(sqrt(diag(fit$sdr$cov.fixed)))
       row$llf <- -fit$fit$objective
       row$converged <- fit$fit$convergence == 0 && isTRUE(fit$sdr$pdHess)
-      row$largest_coef <- max(abs(fit$fit$par))
+      row$par <- paste(sprintf("%.17g", fit$fit$par), collapse = " ")
       row$largest_finite_se <- suppressWarnings(max(se[is.finite(se)], -Inf))
       row$missing_se <- sum(!is.finite(se))
     }
