@@ -142,18 +142,67 @@ class _Gene:
             )
 
     def combination(self, predictor: LinearPredictor, term: str, word: str) -> str:
-        name = f"{predictor.key} {term}"
         if word == "aliased":
             everywhere = np.ones(self.y.size, dtype=bool)
-            return f"{name}: {_as_combination(predictor, everywhere, term)} on all cells."
+            return f"{_as_combination(predictor, everywhere, term)} on all cells."
         cells = (self.mean > 0) & (self.size > 0)
         if predictor.key == "dispersion":
             cells &= np.isfinite(self.size)
         if not cells.any():
-            return f"{name}: no cell is left that could tell of it."
+            return "all cells are at a limit, and none is left that could tell more."
         known = _as_combination(predictor, cells, term)
         reason = f"{known} on" if known else "no count tells of it on"
-        return f"{name}: {reason} {self.which(cells)}, the only ones that could tell of it."
+        return f"{reason} {self.which(cells)}, the only ones that could tell of it."
+
+    def combinations(self, words: NDArray[np.object_]) -> Iterator[str]:
+        """Why coefficients are missing; one line for those with the same reason."""
+        mean, size = self.design.mean, self.design.dispersion
+        terms = [(mean, term) for term in mean.terms] + [(size, term) for term in size.terms]
+        names: dict[str, list[str]] = {}
+        for (predictor, term), word in zip(terms, words, strict=True):
+            if word in ("aliased", "not_identified"):
+                reason = self.combination(predictor, term, word)
+                names.setdefault(reason, []).append(f"{predictor.key} {term}")
+        yield from (f"{', '.join(those)}: {reason}" for reason, those in names.items())
+
+
+def _statuses(tables: FitTables, position: int) -> Iterator[str]:
+    """The gene's status and those of its coefficients, each with its sentence."""
+    fit = tables.arrays
+    status = GENE_STATUS[fit.status[position]]
+    words = np.array(COEF_STATUS, dtype=object)[fit.coef_status[position]]
+    names = [f"{component} {term}" for component, term in tables.coef_names]
+    yield f"{tables.gene_names[position]}: {status}. {SENTENCES[status]}"
+    for word in COEF_STATUS[1:]:
+        those = [
+            name + (f" = {value:+g}" if np.isinf(value) else "")
+            for name, value, its in zip(names, fit.coef[position], words, strict=True)
+            if its == word
+        ]
+        if those:
+            sentence = "" if word == status else f" {SENTENCES[word]}"
+            yield f"{', '.join(those)}: {word}.{sentence}"
+
+
+def _evidence(tables: FitTables, position: int) -> Iterator[str]:
+    """Which cells, levels and columns are behind them."""
+    fit, design = tables.arrays, tables.design
+    status = GENE_STATUS[fit.status[position]]
+    words = np.array(COEF_STATUS, dtype=object)[fit.coef_status[position]]
+    if status == "all_zero":
+        # Its status says it all; aliased columns have reasons of their own.
+        words = np.where(words == "aliased", words, "")
+    elif status in ("ok", "not_converged") and not (words == "aliased").any():
+        return
+    one = slice(position, position + 1)
+    x, z = design.mean.matrix, design.dispersion.matrix
+    mean, size = (part[:, 0] for part in predict(fit, x, z, design.offset, one))
+    gene = _Gene(design, tables.counts.obs, tables.counts.gene(position), mean, size)
+    if status != "all_zero":
+        p = len(design.mean.terms)
+        yield from gene.separated(fit.direction[position, :p])
+        yield from gene.sizes(fit.direction[position, p:])
+    yield from gene.combinations(words)
 
 
 def explain_gene(tables: FitTables, position: int) -> str:
@@ -171,41 +220,5 @@ def explain_gene(tables: FitTables, position: int) -> str:
     str
         Several lines.
     """
-    fit, design = tables.arrays, tables.design
-    status = GENE_STATUS[fit.status[position]]
-    words = np.array(COEF_STATUS, dtype=object)[fit.coef_status[position]]
-    coef, direction = fit.coef[position], fit.direction[position]
-    lines = [f"{tables.gene_names[position]}: {status}. {SENTENCES[status]}"]
-    names = [f"{component} {term}" for component, term in tables.coef_names]
-    for word in COEF_STATUS[1:]:
-        those = [
-            name + (f" = {value:+g}".replace("+-", "-") if np.isinf(value) else "")
-            for name, value, its in zip(names, coef, words, strict=True)
-            if its == word
-        ]
-        if those:
-            sentence = "" if word == status else f" {SENTENCES[word]}"
-            lines.append(f"  {', '.join(those)}: {word}.{sentence}")
-    if status in ("ok", "all_zero", "not_converged") and not (words == "aliased").any():
-        return "\n".join(lines)
-    mean, size = (
-        part[:, 0]
-        for part in predict(
-            fit,
-            design.mean.matrix,
-            design.dispersion.matrix,
-            design.offset,
-            slice(position, position + 1),
-        )
-    )
-    gene = _Gene(design, tables.counts.obs, tables.counts.gene(position), mean, size)
-    p = len(design.mean.terms)
-    evidence = []
-    if status != "all_zero":
-        evidence += [*gene.separated(direction[:p]), *gene.sizes(direction[p:])]
-    for k, word in enumerate(words):
-        if word == "aliased" or (word == "not_identified" and status != "all_zero"):
-            predictor = design.mean if k < p else design.dispersion
-            term = predictor.terms[k if k < p else k - p]
-            evidence.append(gene.combination(predictor, term, word))
-    return "\n".join([*lines, *(f"  {line}" for line in evidence)])
+    first, *others = _statuses(tables, position)
+    return "\n".join([first, *(f"  {line}" for line in (*others, *_evidence(tables, position)))])
