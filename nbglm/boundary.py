@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from scipy.linalg import block_diag
 
 from nbglm.basis import null_space, orthonormal_basis
-from nbglm.climb import UNCONVERGED, BlockFit, climb_block, gamma_starts, invert
+from nbglm.climb import UNCONVERGED, BlockFit, climb_block, gamma_starts, inverse_root
 from nbglm.objective import GeneCounts, Layout, collect_counts
 from nbglm.problem import Problem
 from nbglm.recession import recession_direction
@@ -69,8 +69,8 @@ class Resolved:
         Direction in which the coefficients go to infinity; 0 where they do not.
     undetermined : ndarray, shape (p + q, d)
         Basis of the directions that change nothing for this gene's informative cells.
-    covariance : ndarray, shape (p + q, p + q)
-        Inverse observed information on the other directions.
+    root : ndarray, shape (p + q, rank)
+        Factor of the inverse observed information on the other directions, ``root @ root.T``.
     value : float
         Supremum of the log-likelihood.
     evaluations : int
@@ -86,7 +86,7 @@ class Resolved:
     coef: FloatArray
     direction: FloatArray
     undetermined: FloatArray
-    covariance: FloatArray
+    root: FloatArray
     value: float
     evaluations: int
     converged: bool
@@ -348,7 +348,7 @@ def resolve(
             coef=np.zeros(p + q),
             direction=direction,
             undetermined=np.eye(p + q),
-            covariance=np.zeros((p + q, p + q)),
+            root=np.zeros((p + q, 0)),
             value=0.0,
             evaluations=0,
             converged=True,
@@ -366,7 +366,7 @@ def resolve(
         coef=reduced.transform @ best.theta[0],
         direction=direction,
         undetermined=back @ open_directions,
-        covariance=reduced.transform @ invert(best.information[0]) @ reduced.transform.T,
+        root=reduced.transform @ inverse_root(best.information[0]),
         value=float(best.value[0]),
         evaluations=evaluations,
         converged=best.flags[0] != UNCONVERGED,

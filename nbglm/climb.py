@@ -29,7 +29,7 @@ __all__ = [
     "climb_block",
     "gamma_starts",
     "has_flat_size",
-    "invert",
+    "inverse_root",
 ]
 
 FloatArray = NDArray[np.float64]
@@ -317,13 +317,13 @@ def has_flat_size(layout: Layout, information: FloatArray) -> bool:
     z = layout.z
     if z.shape[1] == 0:
         return False
-    covariance = invert(information)[-z.shape[1] :, -z.shape[1] :]
-    variance = np.einsum("ki,ij,kj->k", z, covariance, z)
+    root = inverse_root(information)[-z.shape[1] :]
+    variance = ((z @ root) ** 2).sum(axis=1)
     return not bool(np.all(variance < _FLAT_VARIANCE))
 
 
-def invert(information: FloatArray) -> FloatArray:
-    """Invert a positive definite matrix.
+def inverse_root(information: FloatArray) -> FloatArray:
+    """Factor the inverse of a positive definite matrix.
 
     Parameters
     ----------
@@ -333,19 +333,18 @@ def invert(information: FloatArray) -> FloatArray:
     Returns
     -------
     ndarray, shape (k, k)
-        Its inverse; NaN if it is not positive definite.
+        Upper triangular ``root`` with ``root @ root.T`` the inverse; NaN if there is none.
 
     Examples
     --------
     >>> import numpy as np
-    >>> np.diag(invert(np.diag([4.0, 2.0]))).round(6).tolist()
-    [0.25, 0.5]
-    >>> invert(-np.eye(1)).tolist()
+    >>> np.diag(inverse_root(np.diag([4.0, 16.0]))).tolist()
+    [0.5, 0.25]
+    >>> inverse_root(-np.eye(1)).tolist()
     [[nan]]
     """
     try:
         factor = np.linalg.cholesky(information)
     except np.linalg.LinAlgError:
         return np.full(information.shape, np.nan)
-    half = np.linalg.inv(factor)
-    return np.asarray(half.T @ half)
+    return np.asarray(np.linalg.inv(factor).T)

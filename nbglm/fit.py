@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbglm.boundary import Resolved, resolve
-from nbglm.climb import BlockFit, climb_block, invert
+from nbglm.climb import BlockFit, climb_block, inverse_root
 from nbglm.problem import Problem
 from nbglm.status import COEF_STATUS, GENE_STATUS
 
@@ -35,8 +35,9 @@ class FitArrays:
     finite, direction : ndarray, shape (genes, p + q)
         Predictions use ``finite`` where a design row does not move along ``direction``, and the
         limit in its direction where it does.
-    covariance : ndarray, shape (genes, p + q, p + q)
-        NaN in the rows and columns of coefficients without a finite estimate.
+    root : ndarray, shape (genes, p + q, p + q)
+        A factor of the covariance of ``finite``, ``root @ root.T`` the inverse of the observed
+        information where the counts tell of it; its last columns are 0 where there is less to tell.
     llf : ndarray, shape (genes,)
         Log-likelihood, or its supremum at a limit.
     evaluations : ndarray of int, shape (genes,)
@@ -50,11 +51,17 @@ class FitArrays:
     coef: FloatArray
     finite: FloatArray
     direction: FloatArray
-    covariance: FloatArray
+    root: FloatArray
     llf: FloatArray
     evaluations: IntArray
     status: NDArray[np.int8]
     coef_status: NDArray[np.int8]
+
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """Which coefficients have a finite estimate with a standard error."""
+        failed = self.status == _GENE["not_converged"]
+        return np.isfinite(self.coef) & ~failed[:, None]
 
     @classmethod
     def concatenate(cls, parts: Iterable[FitArrays]) -> FitArrays:
@@ -68,22 +75,27 @@ class FitArrays:
         )
 
 
+def _padded(root: FloatArray) -> FloatArray:
+    """Make a factor of a covariance square."""
+    padded = np.zeros((root.shape[0], root.shape[0]))
+    padded[:, : root.shape[1]] = root
+    return padded
+
+
 def _interior(problem: Problem, block: BlockFit) -> FitArrays:
     """Coefficients and covariances of genes with a finite maximum, for all genes at once."""
     transform, aliased = problem.transform, problem.aliased
     # Gene by gene, since products for all genes at once round by how many there are.
     finite = np.stack([transform @ theta for theta in block.theta])
-    covariance = np.stack([transform @ invert(info) @ transform.T for info in block.information])
+    root = np.stack([_padded(transform @ inverse_root(info)) for info in block.information])
     coef = finite.copy()
     if not problem.projection.size:
         coef[:, aliased] = np.nan
-        covariance[:, aliased, :] = np.nan
-        covariance[:, :, aliased] = np.nan
     return FitArrays(
         coef=coef,
         finite=finite,
         direction=np.zeros_like(finite),
-        covariance=covariance,
+        root=root,
         llf=block.value,
         evaluations=block.evaluations,
         status=np.full(finite.shape[0], _GENE["ok"], dtype=np.int8),
@@ -115,7 +127,7 @@ def _without_rounding(directions: FloatArray) -> FloatArray:
 
 def _limit(problem: Problem, fit: Resolved) -> dict[str, object]:
     """One gene whose maximum may lie at infinity, as the fields of :class:`FitArrays`."""
-    finite, direction, covariance = fit.coef, fit.direction, fit.covariance.copy()
+    finite, direction, root = fit.coef, fit.direction, fit.root
     if problem.projection.size:
         project = problem.projection
         # Aliased columns take no part in the fit, so each is a direction of its own here; the
@@ -123,25 +135,18 @@ def _limit(problem: Problem, fit: Resolved) -> dict[str, object]:
         open_ = fit.undetermined[:, fit.undetermined[~problem.aliased].any(axis=0)]
         fit = replace(fit, undetermined=_without_rounding(project @ open_))
         finite, direction = project @ finite, _without_rounding(project @ direction)
-        covariance = project @ covariance @ project.T
+        root = project @ root
     status = _coef_status(problem, fit, direction)
     coef = np.where(direction != 0.0, np.copysign(np.inf, direction), finite)
     coef[status == _COEF["not_identified"]] = np.nan
-    unknown = np.isin(
-        status, [_COEF[word] for word in ("separated", "poisson_limit", "not_identified")]
-    )
-    unknown |= not fit.converged
     if not problem.projection.size:
-        unknown |= problem.aliased
         coef[problem.aliased] = np.nan
     status[problem.aliased] = _COEF["aliased"]
-    covariance[unknown, :] = np.nan
-    covariance[:, unknown] = np.nan
     return {
         "coef": coef,
         "finite": finite,
         "direction": direction,
-        "covariance": covariance,
+        "root": _padded(root),
         "llf": fit.value,
         "evaluations": fit.evaluations,
         "status": _GENE[_gene_word(status, fit)],

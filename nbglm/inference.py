@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from nbglm.constraint import Constraint
 from nbglm.counts import Counts
 from nbglm.fit import FitArrays
+from nbglm.parallel import over_genes
 from nbglm.problem import Problem
 from nbglm.profile import Estimate, lr_pvalue, profile_limits
 from nbglm.status import COEF_STATUS
@@ -34,30 +32,15 @@ class _Coefficients:
 
     def estimate(self, gene: int, coefficient: int) -> Estimate:
         _, cells, counts = self._counts.block(gene, gene + 1)
-        variance = self._fit.covariance[gene, coefficient, coefficient]
+        finite = self._fit.known[gene, coefficient]
         return Estimate(
             constraint=self._constraints[coefficient],
             cells=cells,
             counts=counts,
             llf=float(self._fit.llf[gene]),
             coef=float(self._fit.coef[gene, coefficient]),
-            std_err=float(np.sqrt(variance)),
+            std_err=float(np.linalg.norm(self._fit.root[gene, coefficient])) if finite else np.nan,
         )
-
-
-def _over_genes(
-    task: Callable[[int], Any], genes: Iterable[int], n_jobs: int | None, progress: bool | None
-) -> list[Any]:
-    from joblib import Parallel, delayed
-    from tqdm import tqdm
-
-    chosen = list(genes)
-    parallel = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")
-    found = parallel(delayed(task)(gene) for gene in chosen)
-    disable = None if progress is None else not progress
-    return list(
-        tqdm(found, "nbglm", len(chosen), unit="gene", delay=0 if progress else 1, disable=disable)
-    )
 
 
 def profile_intervals(
@@ -102,7 +85,7 @@ def profile_intervals(
             elif code not in _UNKNOWN:
                 limits[gene, k] = profile_limits(coefficients.estimate(gene, int(k)), alpha)
 
-    _over_genes(one_gene, np.flatnonzero(wanted.any(axis=1)), n_jobs, progress)
+    over_genes(one_gene, np.flatnonzero(wanted.any(axis=1)), n_jobs, progress)
     return limits
 
 
@@ -129,5 +112,5 @@ def limit_pvalues(fit: FitArrays, problem: Problem, counts: Counts, genes: IntAr
         for k in np.flatnonzero(at_limit[row]):
             pvalues[row, k] = lr_pvalue(coefficients.estimate(int(genes[row]), int(k)))
 
-    _over_genes(one_gene, np.flatnonzero(at_limit.any(axis=1)), None, None)
+    over_genes(one_gene, np.flatnonzero(at_limit.any(axis=1)))
     return pvalues

@@ -13,6 +13,7 @@ import pandas as pd
 import patsy
 from numpy.typing import ArrayLike, NDArray
 
+from nbglm.clusters import covariance_rule
 from nbglm.counts import Counts, GeneBlock, read_counts
 from nbglm.design import Design, build_design
 from nbglm.exceptions import AlignmentError, NbglmWarning, RankError, did_you_mean, some_of
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 __all__ = ["fit_negbin"]
 
 _RANK_RULES = ("drop", "min_norm", "raise")
-_COV_TYPES = ("oim",)
 _BLOCK_ENTRIES = 1 << 20  # entries of a block of genes, zeros included
 _BLOCK_GENES = 256
 _SILENT_BELOW = 1.0  # seconds
@@ -116,6 +116,7 @@ def fit_negbin(
     size_factors: ArrayLike | str | None = None,
     weights: ArrayLike | str | None = None,
     cov_type: str = "oim",
+    cov_kwds: Mapping[str, Any] | None = None,
     rank_deficient: str = "drop",
     n_jobs: int | None = None,
     progress: bool | None = None,
@@ -144,7 +145,11 @@ def fit_negbin(
     weights : array_like or str, optional
         Frequency weights: a cell of weight 2 counts as two cells.
     cov_type : str
-        ``"oim"``: covariances from the observed information.
+        Covariances from the observed information (``"oim"``) or the expected (``"eim"``), or
+        robust ones: ``"HC0"``, ``"HC1"``, ``"cluster"``.
+    cov_kwds : mapping, optional
+        For ``"cluster"``: ``groups``, a column of obs or an array, such as the donor of each
+        cell, and ``use_correction``, whether to apply the small-sample factor (True).
     rank_deficient : str
         What to do with columns that are linear combinations of earlier ones: ``"drop"`` (NaN, as
         in R), ``"min_norm"`` (the coefficients of smallest norm), or ``"raise"``. Predictions and
@@ -170,7 +175,7 @@ def fit_negbin(
     RankError
         If a design has aliased columns and ``rank_deficient="raise"``.
     ValueError
-        If an option is unknown.
+        If an option is unknown, or clusters are needed and not given.
 
     Warns
     -----
@@ -192,8 +197,8 @@ def fit_negbin(
     """
     started = time.perf_counter()
     _check_option("rank_deficient", rank_deficient, _RANK_RULES)
-    _check_option("cov_type", cov_type, _COV_TYPES)
     counts = read_counts(data, obs=obs, layer=layer)
+    cov = covariance_rule(cov_type, cov_kwds, counts.obs)
     scope = patsy.EvalEnvironment.capture(1 + _frames_up)
     design = build_design(
         formula, counts.obs, offset=offset, size_factors=size_factors, environment=scope
@@ -214,7 +219,7 @@ def fit_negbin(
         design=design,
         counts=counts,
         weights=frequency,
-        cov_type=cov_type,
+        cov=cov,
         rank_deficient=rank_deficient,
         seconds=time.perf_counter() - started,
     )

@@ -105,7 +105,7 @@ class GeneResults(LikelihoodModelResults):
     def __init__(self, model: GeneModel, results: NegBinResults, position: int) -> None:
         arrays = results.arrays
         super().__init__(model, arrays.coef[position], normalized_cov_params=None, scale=1.0)
-        self.cov_params_default = arrays.covariance[position]
+        self.cov_params_default = results.covariance_of(position)
         self.cov_type = results.cov_type
         self.use_t = False
         self.gene_name = str(results.gene_names[position])

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
+from nbglm.clusters import CovarianceRule, covariance_rule
 from nbglm.counts import Counts
+from nbglm.covariance import covariance_roots
 from nbglm.design import Design
 from nbglm.exceptions import NbglmWarning, did_you_mean, some_of
 from nbglm.explain import explain_gene
@@ -42,7 +45,7 @@ class FitTables:
         The data.
     weights : ndarray or None, shape (cells,)
         Frequency weights.
-    cov_type : str
+    cov : CovarianceRule
         Kind of the covariances.
     rank_deficient : str
         What was done with aliased columns.
@@ -54,7 +57,7 @@ class FitTables:
     design: Design
     counts: Counts
     weights: FloatArray | None
-    cov_type: str
+    cov: CovarianceRule
     rank_deficient: str
     seconds: float
 
@@ -112,9 +115,24 @@ class FitTables:
         return self._split(self.arrays.coef)
 
     @cached_property
+    def root(self) -> FloatArray:
+        """Factors of the covariances of all genes, ``root @ root.T``, shape (genes, k, k)."""
+        return covariance_roots(
+            self.cov.kind,
+            self.arrays,
+            self.counts,
+            self.design.mean.matrix,
+            self.design.dispersion.matrix,
+            self.problem.layout,
+            rank=int((~self.problem.aliased).sum()),
+            groups=self.cov.groups,
+            use_correction=self.cov.use_correction,
+        )
+
+    @cached_property
     def _std_err(self) -> FloatArray:
-        variance = np.diagonal(self.arrays.covariance, axis1=1, axis2=2)
-        return np.sqrt(np.where(variance >= 0, variance, np.nan))
+        length = np.linalg.norm(self.root, axis=2)
+        return np.where(self.arrays.known, length, np.nan)
 
     @cached_property
     def bse(self) -> dict[str, pd.DataFrame]:
@@ -307,8 +325,41 @@ class FitTables:
         KeyError
             If there is no such gene.
         """
-        names = self.coef_names
-        return pd.DataFrame(self.arrays.covariance[self._position(gene)], names, names)
+        names, position = self.coef_names, self._position(gene)
+        return pd.DataFrame(self.covariance_of(position), names, names)
+
+    def covariance_of(self, position: int) -> FloatArray:
+        """Covariance of one gene's coefficients, by its position; NaN for those without one."""
+        root, known = self.root[position], self.arrays.known[position]
+        return np.where(np.outer(known, known), root @ root.T, np.nan)
+
+    @property
+    def cov_type(self) -> str:
+        """Kind of the covariances."""
+        return self.cov.kind
+
+    def with_cov(self, cov_type: str, cov_kwds: Mapping[str, object] | None = None) -> Self:
+        """The same estimates with covariances of another kind.
+
+        Parameters
+        ----------
+        cov_type : str
+            ``"oim"`` (observed information), ``"eim"`` (expected), ``"HC0"``, ``"HC1"`` or
+            ``"cluster"``.
+        cov_kwds : mapping, optional
+            For clusters: ``groups``, a column of obs or an array, and ``use_correction``.
+
+        Returns
+        -------
+        NegBinResults
+            Nothing is fitted again.
+
+        Raises
+        ------
+        ValueError, AlignmentError
+            If the type is unknown, or the clusters do not match the cells.
+        """
+        return replace(self, cov=covariance_rule(cov_type, cov_kwds, self.counts.obs))
 
     def overdispersion_test(self, *, n_jobs: int | None = None) -> pd.DataFrame:
         """Test for each gene whether the Poisson would do.

@@ -221,7 +221,7 @@ def distance_in_standard_errors(results, y):
     theta = tuple(mpmath.mpf(value) for value in results.arrays.coef[0])
     axes = np.eye(len(theta), dtype=int)
     score = np.array([float(mpmath.diff(loglik, theta, tuple(map(int, axis)))) for axis in axes])
-    return np.sqrt(score @ results.arrays.covariance[0] @ score)
+    return np.sqrt(score @ results.covariance_of(0) @ score)
 
 
 @pytest.mark.parametrize(

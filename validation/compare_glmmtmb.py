@@ -39,7 +39,7 @@ def compare(case: Case) -> tuple[dict[str, object], list[dict[str, object]]]:
         ours, theirs = results.arrays.coef[position], table["coef"].to_numpy()
         claimed, found = table["llf"].iloc[0], results.llf[gene]
         if abs(claimed - found) <= CLAIM and table["max_gradient"].max() < 1e-6:
-            error = np.sqrt(np.diag(results.arrays.covariance[position]))
+            error = np.sqrt(np.diag(results.covariance_of(position)))
             coef_gap = max(coef_gap, np.max(np.abs(ours - theirs) / error))
             error_gap = max(error_gap, np.max(np.abs(table["std_err"] / error - 1)))
             same += 1

@@ -83,7 +83,7 @@ def compare(case: Case, method: str) -> tuple[dict[str, object], list[dict[str, 
         theirs = fit_statsmodels(case.counts[gene], x, method)
         seconds += theirs.seconds
         coef = results.arrays.coef[position]
-        error = np.sqrt(np.diag(results.arrays.covariance[position]))
+        error = np.sqrt(np.diag(results.covariance_of(position)))
         gaps = [
             float(np.max(np.abs(theirs.coef - coef))),
             float(np.max(np.abs(theirs.error / error - 1.0))),

@@ -1,0 +1,117 @@
+"""Which covariance was asked for, and the clusters that it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from nbglm.covariance import COV_TYPES
+from nbglm.exceptions import AlignmentError, did_you_mean, some_of
+
+__all__ = ["CovarianceRule", "covariance_rule"]
+
+_KEYWORDS = ("groups", "use_correction")
+
+
+@dataclass(frozen=True)
+class CovarianceRule:
+    """Kind of covariance, with its clusters.
+
+    Attributes
+    ----------
+    kind : str
+        One of ``COV_TYPES``.
+    groups : ndarray of int, shape (cells,), or None
+        Number of each cell's cluster.
+    names : Index or None
+        Names of the clusters.
+    use_correction : bool
+        Whether clusters get the small-sample factor.
+    """
+
+    kind: str
+    groups: NDArray[np.int64] | None = None
+    names: pd.Index | None = None
+    use_correction: bool = True
+
+
+def _codes(groups: object, obs: pd.DataFrame) -> tuple[NDArray[np.int64], pd.Index]:
+    source = "groups"
+    if isinstance(groups, str):
+        if groups not in obs.columns:
+            msg = f"groups={groups!r} is no column of obs, which has {some_of(obs.columns, 8)}."
+            raise AlignmentError(msg + did_you_mean(groups, obs.columns))
+        source = f"column {groups!r}, used as groups,"
+        groups = obs[groups]
+    elif isinstance(groups, pd.Series) and not groups.index.equals(obs.index):
+        msg = "groups is a Series whose index is not that of obs; use groups.reindex(obs.index)."
+        raise AlignmentError(msg)
+    values = pd.Series(groups if isinstance(groups, pd.Series) else np.asarray(groups))
+    if len(values) != len(obs):
+        msg = f"{source} must have {len(obs)} values, one for each cell; it has {len(values)}."
+        raise AlignmentError(msg)
+    codes, names = pd.factorize(values)
+    if (codes < 0).any():
+        missing = some_of(obs.index[codes < 0])
+        msg = f"{source} must name a cluster for every cell; none is given for {missing}."
+        raise AlignmentError(msg)
+    if len(names) < 2:
+        msg = f"{source} must have two clusters or more; all cells are in {names[0]!r}."
+        raise AlignmentError(msg)
+    return codes.astype(np.int64), pd.Index(names)
+
+
+def covariance_rule(
+    cov_type: str, cov_kwds: Mapping[str, object] | None, obs: pd.DataFrame
+) -> CovarianceRule:
+    """Check a covariance type and its options.
+
+    Parameters
+    ----------
+    cov_type : str
+        One of ``COV_TYPES``.
+    cov_kwds : mapping or None
+        ``groups`` (an array, or the name of a column of obs) and ``use_correction`` for
+        ``"cluster"``.
+    obs : DataFrame
+        Cells.
+
+    Returns
+    -------
+    CovarianceRule
+
+    Raises
+    ------
+    ValueError
+        If the type or an option is unknown, or clusters are needed and not given.
+    AlignmentError
+        If the clusters do not match the cells.
+
+    Examples
+    --------
+    >>> obs = pd.DataFrame({"donor": ["a", "a", "b"]})
+    >>> covariance_rule("cluster", {"groups": "donor"}, obs).groups
+    array([0, 0, 1])
+    """
+    options = dict(cov_kwds or {})
+    if cov_type not in COV_TYPES:
+        msg = f"cov_type={cov_type!r} is not one of {some_of(COV_TYPES, 9)}."
+        raise ValueError(msg + did_you_mean(cov_type, COV_TYPES))
+    if cov_type != "cluster":
+        if options:
+            msg = f"cov_type={cov_type!r} takes no cov_kwds; got {some_of(options)}."
+            raise ValueError(msg)
+        return CovarianceRule(cov_type)
+    for name in options:
+        if name not in _KEYWORDS:
+            msg = f"cov_kwds has an unknown key {name!r}; the keys are {some_of(_KEYWORDS)}."
+            raise ValueError(msg + did_you_mean(name, _KEYWORDS))
+    if options.get("groups") is None:
+        msg = "cov_type='cluster' needs cov_kwds={'groups': ...}: a column of obs, or an array."
+        raise ValueError(msg)
+    codes, names = _codes(options["groups"], obs)
+    return CovarianceRule("cluster", codes, names, bool(options.get("use_correction", True)))

@@ -1,0 +1,209 @@
+"""Covariances of the coefficients: observed, expected, and robust to what the model leaves out.
+
+Each kind is a change of the factor that the fit left, ``V = root @ root.T`` with ``V`` the inverse
+observed information on the directions that a gene's counts inform. In the coordinates of that
+factor the observed information is the identity, so that nothing here depends on the scale of the
+covariates, and infinite or missing coefficients take no part by themselves.
+
+=========== ============================ =====================================================
+kind        covariance                   the same as
+=========== ============================ =====================================================
+``oim``     ``H^-1``                     Stata ``vce(oim)``, glmmTMB, statsmodels ``nonrobust``
+``eim``     ``E[H]^-1``                  ``MASS::glm.nb`` (its beta block), VGAM
+``HC0``     ``H^-1 (S'S) H^-1``          R ``sandwich::sandwich``, statsmodels ``HC0``
+``HC1``     ``n / (n - k) HC0``          statsmodels ``HC1``
+``cluster`` ``c H^-1 (sum S_g'S_g) H^-1`` statsmodels ``cluster``; R ``vcovCL(type="HC1")``
+=========== ============================ =====================================================
+
+``S`` holds one row of scores an observation, ``S_g`` their sums over a cluster,
+``c = G / (G - 1) (n - 1) / (n - k)``.
+
+References
+----------
+White, H. (1982). Maximum likelihood estimation of misspecified models. *Econometrica* 50, 1-25.
+Cameron, A. C. and Miller, D. L. (2015). A practitioner's guide to cluster-robust inference.
+*Journal of Human Resources* 50, 317-372.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from nbglm.climb import inverse_root
+from nbglm.counts import Counts
+from nbglm.expected import expected_size_information
+from nbglm.fit import FitArrays
+from nbglm.likelihood import score
+from nbglm.objective import Layout
+from nbglm.parallel import over_genes
+from nbglm.prediction import predict
+
+__all__ = ["COV_TYPES", "covariance_roots"]
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+COV_TYPES = ("oim", "eim", "HC0", "HC1", "cluster")
+"""Names of the kinds."""
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """The distinct rows of the design, in the user's columns."""
+
+    x: FloatArray
+    z: FloatArray
+    layout: Layout
+
+    def predictors(self, fit: FitArrays, gene: int) -> tuple[FloatArray, FloatArray]:
+        """Log mean and log size of each row."""
+        mean, size = predict(fit, self.x, self.z, self.layout.offset, slice(gene, gene + 1))
+        with np.errstate(divide="ignore"):
+            return np.log(mean[:, 0]), np.log(size[:, 0])
+
+    def in_coordinates_of(self, root: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """The designs in coordinates in which the observed information is the identity."""
+        p = self.x.shape[1]
+        return self.x @ root[:p], self.z @ root[p:]
+
+
+def _expected(rows: _Rows, fit: FitArrays, gene: int) -> FloatArray:
+    """Root of the inverse expected information."""
+    root = fit.root[gene]
+    used = root[:, root.any(axis=0)]
+    x, z = rows.in_coordinates_of(used)
+    eta, zeta = rows.predictors(fit, gene)
+    mean = np.exp(eta)
+    of_mean = rows.layout.weight * mean / (1.0 + mean * np.exp(-zeta))
+    of_size = rows.layout.weight * expected_size_information(eta, zeta)
+    return used @ inverse_root(x.T @ (of_mean[:, None] * x) + z.T @ (of_size[:, None] * z))
+
+
+class _Scores:
+    """Scores of one gene, of every distinct row without a count and of every positive count."""
+
+    def __init__(self, rows: _Rows, fit: FitArrays, counts: Counts, gene: int) -> None:
+        layout = rows.layout
+        _, cells, values = counts.block(gene, gene + 1)
+        used = layout.row_of_cell[cells] >= 0
+        self.cells, y = cells[used], values[used]
+        self.row = layout.row_of_cell[self.cells]
+        self.weight = layout.cell_weight[self.cells]
+        eta, zeta = rows.predictors(fit, gene)
+        x, z = rows.in_coordinates_of(fit.root[gene])
+        empty = score(np.zeros_like(eta), eta, zeta)
+        some = score(y, eta[self.row], zeta[self.row])
+        self.empty = empty[:, [0]] * x + empty[:, [1]] * z
+        self.some = some[:, [0]] * x[self.row] + some[:, [1]] * z[self.row]
+
+    def products(self, layout: Layout) -> FloatArray:
+        """Sum of the outer products of the observations' scores."""
+        positive = np.bincount(self.row, self.weight, layout.weight.size)
+        return self.empty.T @ ((layout.weight - positive)[:, None] * self.empty) + self.some.T @ (
+            self.weight[:, None] * self.some
+        )
+
+    def cluster_products(self, cluster_of_cell: IntArray, weight: sparse.csr_array) -> FloatArray:
+        """Sum of the outer products of the clusters' scores."""
+        sums = weight @ self.empty
+        change = self.weight[:, None] * (self.some - self.empty[self.row])
+        cluster = cluster_of_cell[self.cells]
+        sums += np.column_stack(
+            [np.bincount(cluster, column, sums.shape[0]) for column in change.T]
+        )
+        return np.asarray(sums.T @ sums)
+
+
+def _sandwich(root: FloatArray, products: FloatArray) -> FloatArray:
+    """Root of ``root @ products @ root.T``."""
+    values, vectors = np.linalg.eigh(products)
+    return root @ (vectors * np.sqrt(np.maximum(values, 0.0)))
+
+
+def _cluster_weights(layout: Layout, cluster_of_cell: IntArray) -> sparse.csr_array:
+    """Weight of the cells of each cluster (rows) in each design row (columns)."""
+    used = np.flatnonzero(layout.row_of_cell >= 0)
+    where = (cluster_of_cell[used], layout.row_of_cell[used])
+    shape = (int(cluster_of_cell.max()) + 1, layout.weight.size)
+    return sparse.csr_array((layout.cell_weight[used], where), shape=shape)
+
+
+def _corrected(
+    kind: str, layout: Layout, rank: int, groups: IntArray | None, use_correction: bool
+) -> float:
+    """Small-sample factor, as in statsmodels."""
+    n = layout.weight.sum()
+    if kind == "HC1":
+        return float(n / (n - rank))
+    if kind == "cluster" and use_correction and groups is not None:
+        clusters = np.unique(groups[layout.row_of_cell >= 0]).size
+        return float(clusters / (clusters - 1) * (n - 1) / (n - rank))
+    return 1.0
+
+
+def covariance_roots(
+    kind: str,
+    fit: FitArrays,
+    counts: Counts,
+    x: FloatArray,
+    z: FloatArray,
+    layout: Layout,
+    *,
+    rank: int,
+    groups: IntArray | None = None,
+    use_correction: bool = True,
+    n_jobs: int | None = None,
+    progress: bool | None = None,
+) -> FloatArray:
+    """Factors of the covariances of all genes.
+
+    Parameters
+    ----------
+    kind : str
+        One of ``COV_TYPES``.
+    fit, counts
+        Estimates and data.
+    x, z : ndarray, shape (cells, p) and (cells, q)
+        Designs in the user's columns.
+    layout : Layout
+        Distinct rows, offsets and weights.
+    rank : int
+        Number of coefficients that are not aliased.
+    groups : ndarray of int, shape (cells,), optional
+        Cluster of each cell, from 0.
+    use_correction : bool
+        Whether clusters get the small-sample factor.
+    n_jobs, progress
+        See :func:`~nbglm.parallel.over_genes`.
+
+    Returns
+    -------
+    ndarray, shape (genes, p + q, p + q)
+        The covariance of a gene is ``root @ root.T``.
+    """
+    if kind == "oim":
+        return fit.root
+    rows = _Rows(x[layout.cell_of_row], z[layout.cell_of_row], layout)
+    factor = np.sqrt(_corrected(kind, layout, rank, groups, use_correction))
+    weight = None if groups is None else _cluster_weights(layout, groups)
+    roots = np.zeros_like(fit.root)
+
+    def one(gene: int) -> None:
+        if kind == "eim":
+            root = _expected(rows, fit, gene)
+        else:
+            scores = _Scores(rows, fit, counts, gene)
+            products = (
+                scores.products(layout)
+                if weight is None or groups is None
+                else scores.cluster_products(groups, weight)
+            )
+            root = factor * _sandwich(fit.root[gene], products)
+        roots[gene, :, : root.shape[1]] = root
+
+    over_genes(one, range(fit.root.shape[0]), n_jobs, progress)
+    return roots
