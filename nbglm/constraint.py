@@ -1,8 +1,8 @@
-"""A fit with one coefficient held at a value, and the supremum of its likelihood.
+"""A fit with linear combinations of coefficients held at values, and its supremum.
 
-Holding ``c' b = v`` replaces one column by an offset: with a pivot ``k``,
-``b_k = (v - sum_{j != k} c_j b_j) / c_k``. What is left is an ordinary problem with one column
-less, so that limits at infinity are found in it exactly as in any other fit.
+Holding ``C b = v`` replaces as many columns as ``C`` has rows by an offset: with pivot columns
+``k``, ``b_k = C_k^-1 (v - C_r b_r)``. What is left is an ordinary problem with fewer columns, so
+that limits at infinity are found in it exactly as in any other fit.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.linalg import block_diag
+from numpy.typing import ArrayLike, NDArray
+from scipy.linalg import block_diag, qr
 
 from nbglm.basis import orthonormal_basis
 from nbglm.boundary import resolve
@@ -26,87 +26,125 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 
+class _Elimination(NamedTuple):
+    """What holding some combinations does to one of the two designs.
+
+    Attributes
+    ----------
+    change : ndarray, shape (rows, constraints)
+        Change of the predictor of each row for a unit of each value.
+    rows : ndarray, shape (rows, columns)
+        The design without the pivot columns.
+    free : ndarray of bool, shape (columns,)
+        False for the pivots.
+    """
+
+    change: FloatArray
+    rows: FloatArray
+    free: NDArray[np.bool_]
+
+
+def _eliminate(rows: FloatArray, matrix: FloatArray) -> _Elimination:
+    """Solve for as many columns as there are constraints, the best conditioned ones."""
+    count = matrix.shape[0]
+    free = np.ones(matrix.shape[1], dtype=bool)
+    if count == 0:
+        return _Elimination(np.zeros((rows.shape[0], 0)), rows, free)
+    pivots = qr(matrix, mode="r", pivoting=True)[1][:count]
+    free[pivots] = False
+    change = np.asarray(np.linalg.solve(matrix[:, pivots].T, rows[:, pivots].T).T)
+    return _Elimination(change, np.where(free, rows - change @ matrix, 0.0), free)
+
+
 @dataclass(frozen=True)
 class Constraint:
-    """One of the user's coefficients, to be held at any value.
+    """Linear combinations of the user's coefficients, to be held at any values.
 
     Attributes
     ----------
     problem : Problem
         The fit without the constraint.
-    position : int
-        Which of the coefficients ``[beta, gamma]``; it must not be aliased.
+    matrix : ndarray, shape (constraints, p + q)
+        Linearly independent combinations; each of coefficients of one component, and one that
+        the design can estimate.
     """
 
     problem: Problem
-    position: int
+    matrix: FloatArray
 
-    @property
-    def _in_mean(self) -> bool:
-        return self.position < self.problem.x_kept.size
+    @classmethod
+    def of_coefficient(cls, problem: Problem, position: int) -> Constraint:
+        """One coefficient of ``[beta, gamma]``, by its position; it must not be aliased."""
+        return cls(problem, np.eye(problem.aliased.size)[[position]])
 
     @cached_property
-    def _functional(self) -> FloatArray:
-        """The coefficient as a linear function of those of the standardised columns."""
-        problem = self.problem
+    def _of_mean(self) -> NDArray[np.bool_]:
+        return np.asarray(self.matrix[:, : self.problem.x_kept.size].any(axis=1))
+
+    @cached_property
+    def _parts(self) -> tuple[_Elimination, _Elimination]:
+        """Both designs, in the problem's standardised columns."""
+        problem, p = self.problem, self.problem.x_kept.size
         back = block_diag(problem.x_back, problem.z_back)
         if problem.projection.size:
             back = problem.projection @ back
-        c = np.where(problem.aliased, 0.0, back[self.position])
-        p = problem.x_kept.size
-        return np.asarray(c[:p] if self._in_mean else c[p:])
-
-    @cached_property
-    def _pivot(self) -> int:
-        return int(np.argmax(np.abs(self._functional)))
+        functional = np.where(problem.aliased, 0.0, self.matrix @ back)
+        return (
+            _eliminate(problem.x_rows, functional[self._of_mean, :p]),
+            _eliminate(problem.z_rows, functional[~self._of_mean, p:]),
+        )
 
     @cached_property
     def change(self) -> FloatArray:
-        """Change of the predictor of each row for a unit of the coefficient."""
-        rows = self.problem.x_rows if self._in_mean else self.problem.z_rows
-        return np.asarray(rows[:, self._pivot] / self._functional[self._pivot])
+        """Changes of the predictors that a unit of the (first) value makes."""
+        mean, size = self._parts
+        return (mean if self._of_mean[0] else size).change[:, 0]
 
     @cached_property
     def _reduced(self) -> Problem:
-        """The problem without the pivot, at the value 0."""
-        problem, c, layout = self.problem, self._functional, self.problem.layout
-        without = np.arange(c.size) != self._pivot
-        if self._in_mean:
-            rows = np.where(without, problem.x_rows - np.outer(self.change, c), 0.0)
-            basis = orthonormal_basis(rows, layout.weight)
-            return problem._replace(
-                layout=layout._replace(x=basis.q),
-                x_rows=rows,
-                x_kept=problem.x_kept & without,
+        """The problem without the pivots, at the values 0."""
+        problem, layout = self.problem, self.problem.layout
+        mean, size = self._parts
+        group_weight = np.bincount(layout.group_of_row, layout.weight, problem.z_rows.shape[0])
+        if not mean.free.all():
+            basis = orthonormal_basis(mean.rows, layout.weight)
+            problem = problem._replace(
+                layout=problem.layout._replace(x=basis.q),
+                x_rows=mean.rows,
+                x_kept=problem.x_kept & mean.free,
                 x_transform=basis.transform,
             )
-        rows = np.where(without, problem.z_rows - np.outer(self.change, c), 0.0)
-        weight = np.bincount(layout.group_of_row, layout.weight, rows.shape[0])
-        basis = orthonormal_basis(rows, weight.astype(np.float64))
-        return problem._replace(
-            layout=layout._replace(z=basis.q),
-            z_rows=rows,
-            z_kept=problem.z_kept & without,
-            z_transform=basis.transform,
-        )
+        if not size.free.all():
+            basis = orthonormal_basis(size.rows, group_weight.astype(np.float64))
+            problem = problem._replace(
+                layout=problem.layout._replace(z=basis.q),
+                z_rows=size.rows,
+                z_kept=problem.z_kept & size.free,
+                z_transform=basis.transform,
+            )
+        return problem
 
-    def at(self, value: float) -> Problem:
-        """The problem in which the coefficient has a given value.
+    def at(self, values: ArrayLike) -> Problem:
+        """The problem in which the combinations have given values.
 
         Parameters
         ----------
-        value : float
-            The coefficient, in the user's units.
+        values : array_like, shape (constraints,)
+            The values; one number for all is allowed.
 
         Returns
         -------
         Problem
         """
-        reduced, offset = self._reduced, value * self.change
-        layout = reduced.layout
-        if self._in_mean:
-            return reduced._replace(layout=layout._replace(offset=layout.offset + offset))
-        return reduced._replace(layout=layout._replace(size_offset=layout.size_offset + offset))
+        held = np.broadcast_to(np.asarray(values, dtype=np.float64), self._of_mean.shape)
+        mean, size = self._parts
+        layout = self._reduced.layout
+        return self._reduced._replace(
+            layout=layout._replace(
+                offset=layout.offset + mean.change @ held[self._of_mean],
+                size_offset=layout.size_offset + size.change @ held[~self._of_mean],
+            )
+        )
 
 
 class Supremum(NamedTuple):

@@ -28,7 +28,8 @@ class _Coefficients:
 
     def __init__(self, fit: FitArrays, problem: Problem, counts: Counts) -> None:
         self._fit, self._counts = fit, counts
-        self._constraints = [Constraint(problem, k) for k in range(fit.coef.shape[1])]
+        width = fit.coef.shape[1]
+        self._constraints = [Constraint.of_coefficient(problem, k) for k in range(width)]
 
     def estimate(self, gene: int, coefficient: int) -> Estimate:
         _, cells, counts = self._counts.block(gene, gene + 1)

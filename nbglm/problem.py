@@ -11,7 +11,7 @@ from scipy.linalg import block_diag
 from nbglm.basis import null_space, orthonormal_basis
 from nbglm.objective import Layout, make_layout
 
-__all__ = ["Problem", "make_problem"]
+__all__ = ["Problem", "idle_directions", "make_problem"]
 
 FloatArray = NDArray[np.float64]
 
@@ -86,10 +86,32 @@ def _standardised(rows: FloatArray, kept: NDArray[np.bool_]) -> tuple[FloatArray
     return centred / scale, back / scale
 
 
+def idle_directions(rows: FloatArray) -> FloatArray:
+    """Directions of the coefficients that change no prediction on some rows.
+
+    Parameters
+    ----------
+    rows : ndarray, shape (rows, columns)
+        Design rows in the user's columns.
+
+    Returns
+    -------
+    ndarray, shape (columns, d)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> idle_directions(np.array([[1.0, 1.0], [1.0, 1.0]]))
+    array([[-1.],
+           [ 1.]])
+    """
+    standard, back = _standardised(rows, np.ones(rows.shape[1], dtype=bool))
+    return np.asarray(back @ null_space(standard))
+
+
 def _row_space_projection(rows: FloatArray) -> FloatArray:
     """Projection onto the row space; the other directions change no prediction."""
-    standard, back = _standardised(rows, np.ones(rows.shape[1], dtype=bool))
-    idle = back @ null_space(standard)
+    idle = idle_directions(rows)
     return np.asarray(np.eye(rows.shape[1]) - idle @ np.linalg.pinv(idle))
 
 
