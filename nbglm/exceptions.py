@@ -9,6 +9,7 @@ __all__ = [
     "AlignmentError",
     "CountsError",
     "FormulaError",
+    "HypothesisError",
     "NbglmError",
     "NbglmWarning",
     "RankError",
@@ -35,6 +36,10 @@ class AlignmentError(NbglmError, ValueError):
 
 class RankError(NbglmError, ValueError):
     """A design has aliased columns and ``rank_deficient="raise"`` was asked for."""
+
+
+class HypothesisError(NbglmError, ValueError):
+    """A linear hypothesis names unknown coefficients, or combinations that cannot be tested."""
 
 
 class NbglmWarning(UserWarning):

@@ -1,117 +1,131 @@
-"""Likelihood-ratio inference for the coefficients of many genes, in parallel over genes."""
+"""Tests of hypotheses for every gene."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
-from numpy.typing import NDArray
+import pandas as pd
 
-from nbglm.constraint import Constraint
-from nbglm.counts import Counts
-from nbglm.fit import FitArrays
-from nbglm.parallel import over_genes
-from nbglm.problem import Problem
-from nbglm.profile import Estimate, lr_pvalue, profile_limits
-from nbglm.status import COEF_STATUS
+from nbglm.hypotheses import read_hypothesis, t_test, wald_test
+from nbglm.intervals import FitIntervals, check_level
+from nbglm.overdispersion import overdispersion_tests
 
-__all__ = ["limit_pvalues", "profile_intervals"]
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
-
-_AT_LIMIT = [COEF_STATUS.index(word) for word in ("separated", "poisson_limit")]
-_OPEN = COEF_STATUS.index("not_identified")
-_UNKNOWN = [COEF_STATUS.index(word) for word in ("aliased", "not_converged")]
+__all__ = ["FitInference"]
 
 
-class _Coefficients:
-    """The fit of some genes, a coefficient at a time; what genes share is prepared once."""
+@dataclass(frozen=True)
+class FitInference(FitIntervals):
+    """:class:`~nbglm.intervals.FitIntervals` with tests."""
 
-    def __init__(self, fit: FitArrays, problem: Problem, counts: Counts) -> None:
-        self._fit, self._counts = fit, counts
-        width = fit.coef.shape[1]
-        self._constraints = [Constraint.of_coefficient(problem, k) for k in range(width)]
+    def t_test(
+        self,
+        hypothesis: object,
+        component: str = "mean",
+        *,
+        alpha: float = 0.05,
+        method: str = "fdr_bh",
+    ) -> pd.DataFrame:
+        """Estimate and test linear combinations of coefficients, each by itself.
 
-    def estimate(self, gene: int, coefficient: int) -> Estimate:
-        _, cells, counts = self._counts.block(gene, gene + 1)
-        finite = self._fit.known[gene, coefficient]
-        return Estimate(
-            constraint=self._constraints[coefficient],
-            cells=cells,
-            counts=counts,
-            llf=float(self._fit.llf[gene]),
-            coef=float(self._fit.coef[gene, coefficient]),
-            std_err=float(np.linalg.norm(self._fit.root[gene, coefficient])) if finite else np.nan,
+        Parameters
+        ----------
+        hypothesis : str, sequence of str, mapping or array_like
+            A coefficient, a term of the formula (each of its coefficients), a combination in
+            patsy's language such as ``"g[T.b] - g[T.c]"`` or ``"x = 1"``, several of these (a
+            mapping names them), or a matrix with a column for each coefficient of the component.
+        component : str
+            ``"mean"`` or ``"dispersion"``.
+        alpha : float
+            Significance level of the intervals.
+        method : str
+            Adjustment for the number of genes, as in statsmodels' ``multipletests``; made for
+            each contrast by itself.
+
+        Returns
+        -------
+        DataFrame
+            One row a gene and contrast: gene, contrast, estimate (log scale), std_err, z, p_value
+            (Wald; likelihood-ratio where the estimate is infinite), p_adjusted, ci_lower,
+            ci_upper, status.
+
+        Raises
+        ------
+        HypothesisError
+            If the hypothesis cannot be read.
+        ValueError
+            If another argument is unknown.
+
+        Notes
+        -----
+        A combination that a gene's informative cells cannot tell is NaN with the status
+        ``not_identified``; one that the design cannot tell is ``aliased``. A difference of two
+        infinite coefficients can be finite, and is then reported as such.
+        """
+        check_level(alpha)
+        return t_test(self, read_hypothesis(self, hypothesis, component), alpha, method)
+
+    def wald_test(
+        self, hypothesis: object, component: str = "mean", *, method: str = "fdr_bh"
+    ) -> pd.DataFrame:
+        """Test linear combinations of coefficients together, such as a whole factor.
+
+        Parameters
+        ----------
+        hypothesis : str, sequence of str, mapping or array_like
+            As in :meth:`t_test`; ``"g"`` is the hypothesis that the factor ``g`` has no effect.
+        component : str
+            ``"mean"`` or ``"dispersion"``.
+        method : str
+            Adjustment for the number of genes, as in statsmodels' ``multipletests``.
+
+        Returns
+        -------
+        DataFrame
+            One row a gene: statistic, df (linearly independent combinations that the design can
+            tell), p_value (chi-squared), p_adjusted, test and status. ``test`` is ``wald``; ``lr``
+            where an estimate is infinite, which leaves the likelihood ratio as the only test;
+            ``none`` where nothing can be tested.
+
+        Raises
+        ------
+        HypothesisError
+            If the hypothesis cannot be read, or not be tested with this design.
+        """
+        return wald_test(self, read_hypothesis(self, hypothesis, component), method)
+
+    def overdispersion_test(self, *, n_jobs: int | None = None) -> pd.DataFrame:
+        """Test for each gene whether the Poisson would do.
+
+        The null hypothesis is the Poisson with the mean of this fit, the alternative one size
+        ``r`` for all cells, whatever the dispersion formula; both tests are one-sided.
+
+        Parameters
+        ----------
+        n_jobs : int, optional
+            As joblib understands it.
+
+        Returns
+        -------
+        DataFrame
+            One row a gene: ``score`` and ``score_pvalue`` (standard normal under the null),
+            ``lr`` and ``lr_pvalue`` (half the mass at 0, half chi-squared with one degree of
+            freedom). NaN for genes without a count.
+
+        Notes
+        -----
+        Dean and Lawless (1989) for the score test, Lawless (1987) and Self and Liang (1987) for the
+        mixture. Where a gene has few counts trust the likelihood ratio: the score's normal
+        approximation needs them.
+        """
+        z = self.design.dispersion.matrix
+        constant = z.shape[1] == 1 and bool(np.all(z == z[0]) and z[0, 0] > 0.0)
+        tests = overdispersion_tests(
+            self.counts,
+            self.design.mean.matrix,
+            self.design.offset,
+            self.weights,
+            constant=self.arrays if constant else None,
+            n_jobs=n_jobs,
         )
-
-
-def profile_intervals(
-    fit: FitArrays,
-    problem: Problem,
-    counts: Counts,
-    alpha: float,
-    wanted: NDArray[np.bool_],
-    *,
-    n_jobs: int | None = None,
-    progress: bool | None = None,
-) -> FloatArray:
-    """Profile-likelihood intervals.
-
-    Parameters
-    ----------
-    fit, problem, counts
-        The fit, its designs and its data.
-    alpha : float
-        Significance level.
-    wanted : ndarray of bool, shape (genes, p + q)
-        Which coefficients.
-    n_jobs : int, optional
-        As joblib understands it.
-    progress : bool, optional
-        Whether to show a progress bar; by default after a second, on a terminal.
-
-    Returns
-    -------
-    ndarray, shape (genes, p + q, 2)
-        Lower and upper limits. NaN where not wanted, and for coefficients that are aliased or did
-        not converge; the whole line for coefficients of which the counts say nothing.
-    """
-    coefficients = _Coefficients(fit, problem, counts)
-    limits = np.full((*fit.coef.shape, 2), np.nan)
-
-    def one_gene(gene: int) -> None:
-        for k in np.flatnonzero(wanted[gene]):
-            code = fit.coef_status[gene, k]
-            if code == _OPEN:
-                limits[gene, k] = -np.inf, np.inf
-            elif code not in _UNKNOWN:
-                limits[gene, k] = profile_limits(coefficients.estimate(gene, int(k)), alpha)
-
-    over_genes(one_gene, np.flatnonzero(wanted.any(axis=1)), n_jobs, progress)
-    return limits
-
-
-def limit_pvalues(fit: FitArrays, problem: Problem, counts: Counts, genes: IntArray) -> FloatArray:
-    """Likelihood-ratio p-values of the coefficients whose estimates are infinite.
-
-    Parameters
-    ----------
-    fit, problem, counts
-        The fit, its designs and its data.
-    genes : ndarray of int
-        Which genes.
-
-    Returns
-    -------
-    ndarray, shape (len(genes), p + q)
-        NaN for all other coefficients.
-    """
-    coefficients = _Coefficients(fit, problem, counts)
-    pvalues = np.full((genes.size, fit.coef.shape[1]), np.nan)
-    at_limit = np.isin(fit.coef_status[genes], _AT_LIMIT)
-
-    def one_gene(row: int) -> None:
-        for k in np.flatnonzero(at_limit[row]):
-            pvalues[row, k] = lr_pvalue(coefficients.estimate(int(genes[row]), int(k)))
-
-    over_genes(one_gene, np.flatnonzero(at_limit.any(axis=1)))
-    return pvalues
+        return pd.DataFrame(tests, self.gene_names)

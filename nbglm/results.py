@@ -11,9 +11,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nbglm.exceptions import AlignmentError, NbglmError
+from nbglm.inference import FitInference
 from nbglm.prediction import predict
 from nbglm.status import GENE_STATUS
-from nbglm.tables import FitTables
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -26,7 +26,7 @@ FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, repr=False)
-class NegBinResults(FitTables):
+class NegBinResults(FitInference):
     """A negative binomial GLM for each gene, with inference.
 
     The model is ``Y ~ NB(mean mu, size r)`` with ``Var Y = mu + mu**2 / r``,
@@ -34,7 +34,8 @@ class NegBinResults(FitTables):
     ``gamma`` is ``-log(alpha)`` of statsmodels and the dispersion coefficient of glmmTMB's
     ``nbinom2``. Made by :func:`nbglm.fit_negbin`.
 
-    Its tables are described at :class:`nbglm.tables.FitTables`.
+    Its tables are described at :class:`nbglm.tables.FitTables`, its intervals and tests at
+    :class:`nbglm.intervals.FitIntervals` and :class:`nbglm.inference.FitInference`.
     """
 
     def __repr__(self) -> str:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Self
@@ -11,17 +10,16 @@ from typing import Self
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtr
 
 from nbglm.clusters import CovarianceRule, covariance_rule
 from nbglm.counts import Counts
 from nbglm.covariance import covariance_roots
 from nbglm.design import Design
-from nbglm.exceptions import NbglmWarning, did_you_mean, some_of
+from nbglm.exceptions import did_you_mean
 from nbglm.explain import explain_gene
 from nbglm.fit import FitArrays
-from nbglm.inference import limit_pvalues, profile_intervals
-from nbglm.overdispersion import overdispersion_tests
+from nbglm.limits import limit_pvalues
 from nbglm.problem import Problem, make_problem
 from nbglm.status import COEF_STATUS, GENE_STATUS
 
@@ -177,136 +175,6 @@ class FitTables:
         """
         return self._split(self._p)
 
-    def _limits(self, alpha: float) -> tuple[FloatArray, FloatArray]:
-        """Wald limits of all coefficients."""
-        with np.errstate(invalid="ignore"):
-            half = -ndtri(alpha / 2.0) * self._std_err
-            # inf - NaN is NaN: an infinite estimate has no Wald interval.
-            return self.arrays.coef - half, self.arrays.coef + half
-
-    @cached_property
-    def _warned_of_limits(self) -> bool:
-        """Say, at the first use, that some Wald intervals do not exist."""
-        infinite = np.isinf(self.arrays.coef)
-        if infinite.any():
-            genes = self.gene_names[infinite.any(axis=1)]
-            msg = (
-                f"{infinite.sum()} coefficients of {len(genes)} genes have infinite estimates "
-                f"({some_of(genes)}); their Wald intervals are NaN. "
-                f"conf_int(method='profile') gives the finite end of each."
-            )
-            warnings.warn(msg, NbglmWarning, stacklevel=4)
-        return True
-
-    def conf_int(
-        self,
-        alpha: float = 0.05,
-        method: str = "wald",
-        *,
-        genes: str | Iterable[str] | None = None,
-        terms: str | Iterable[str] | None = None,
-        n_jobs: int | None = None,
-        progress: bool | None = None,
-    ) -> dict[str, pd.DataFrame]:
-        """Confidence intervals of the coefficients.
-
-        Parameters
-        ----------
-        alpha : float
-            Significance level; 0.05 gives 95 % intervals.
-        method : str
-            ``"wald"``: estimate and standard error; NaN where the estimate is infinite.
-            ``"profile"``: the values that a likelihood-ratio test does not reject, with one
-            finite end where the estimate is infinite. Each needs some ten fits.
-        genes, terms : str or sequence of str, optional
-            Some of the genes, and some of the terms (of either component); all by default.
-        n_jobs : int, optional
-            For profiles, as joblib understands it.
-        progress : bool, optional
-            For profiles: whether to show a progress bar; by default after a second.
-
-        Returns
-        -------
-        dict of DataFrame
-            ``beta`` and ``gamma``; columns ``(gene, "lower")`` and ``(gene, "upper")``.
-
-        Raises
-        ------
-        ValueError
-            If `alpha` is not between 0 and 1, or `method` or a term is unknown.
-        KeyError
-            If a gene is unknown.
-
-        Warns
-        -----
-        NbglmWarning
-            Once, if Wald intervals were asked for and some do not exist.
-
-        Notes
-        -----
-        Profile limits are where ``2 (llf - profile)`` reaches the ``1 - alpha`` quantile of
-        chi-squared with one degree of freedom. That holds for one-sided intervals too: for a gene
-        without overdispersion it gives a lower limit of the log size, ``r > exp(lower)``.
-        """
-        if not 0.0 < alpha < 1.0:
-            msg = f"alpha is the significance level, between 0 and 1; got {alpha}."
-            raise ValueError(msg)
-        if method not in ("wald", "profile"):
-            msg = f"method={method!r} is not 'wald' or 'profile'."
-            raise ValueError(msg + did_you_mean(method, ("wald", "profile")))
-        rows = self._chosen_genes(genes)
-        columns = self._chosen_terms(terms)
-        if method == "profile":
-            wanted = np.zeros(self.arrays.coef.shape, dtype=bool)
-            wanted[np.ix_(rows, columns)] = True
-            limits = profile_intervals(
-                self.arrays,
-                self.problem,
-                self.counts,
-                alpha,
-                wanted,
-                n_jobs=n_jobs,
-                progress=progress,
-            )
-        else:
-            limits = np.stack(self._limits(alpha), axis=2)
-            _ = self._warned_of_limits
-        return self._limit_tables(limits, rows, columns)
-
-    def _chosen_genes(self, genes: str | Iterable[str] | None) -> IntArray:
-        if genes is None:
-            return np.arange(len(self.gene_names))
-        names = [genes] if isinstance(genes, str) else list(genes)
-        return np.array([self._position(name) for name in names], dtype=np.int64)
-
-    def _chosen_terms(self, terms: str | Iterable[str] | None) -> IntArray:
-        known = self.coef_names.get_level_values("term")
-        if terms is None:
-            return np.arange(len(known))
-        names = [terms] if isinstance(terms, str) else list(terms)
-        for name in names:
-            if name not in known:
-                msg = f"there is no term {name!r}; the terms are {some_of(known.unique(), 9)}."
-                raise ValueError(msg + did_you_mean(name, known))
-        return np.flatnonzero(known.isin(names))
-
-    def _limit_tables(
-        self, limits: FloatArray, rows: IntArray, columns: IntArray
-    ) -> dict[str, pd.DataFrame]:
-        """Limits of shape (genes, p + q, 2) as tables terms x (gene, lower or upper)."""
-        p = len(self.design.mean.terms)
-        header = pd.MultiIndex.from_product(
-            [self.gene_names[rows], ["lower", "upper"]], names=["gene", "limit"]
-        )
-        out = {}
-        for part, chosen in (("beta", columns[columns < p]), ("gamma", columns[columns >= p])):
-            values = limits[np.ix_(rows, chosen)].transpose(1, 0, 2)
-            index = self.coef_names.get_level_values("term")[chosen]
-            out[part] = pd.DataFrame(
-                values.reshape(chosen.size, 2 * rows.size), list(index), header
-            )
-        return out
-
     def cov_params(self, gene: str) -> pd.DataFrame:
         """Covariance matrix of all coefficients of one gene.
 
@@ -360,42 +228,6 @@ class FitTables:
             If the type is unknown, or the clusters do not match the cells.
         """
         return replace(self, cov=covariance_rule(cov_type, cov_kwds, self.counts.obs))
-
-    def overdispersion_test(self, *, n_jobs: int | None = None) -> pd.DataFrame:
-        """Test for each gene whether the Poisson would do.
-
-        The null hypothesis is the Poisson with the mean of this fit, the alternative one size
-        ``r`` for all cells, whatever the dispersion formula; both tests are one-sided.
-
-        Parameters
-        ----------
-        n_jobs : int, optional
-            As joblib understands it.
-
-        Returns
-        -------
-        DataFrame
-            One row a gene: ``score`` and ``score_pvalue`` (standard normal under the null),
-            ``lr`` and ``lr_pvalue`` (half the mass at 0, half chi-squared with one degree of
-            freedom). NaN for genes without a count.
-
-        Notes
-        -----
-        Dean and Lawless (1989) for the score test, Lawless (1987) and Self and Liang (1987) for the
-        mixture. Where a gene has few counts trust the likelihood ratio: the score's normal
-        approximation needs them.
-        """
-        z = self.design.dispersion.matrix
-        constant = z.shape[1] == 1 and bool(np.all(z == z[0]) and z[0, 0] > 0.0)
-        tests = overdispersion_tests(
-            self.counts,
-            self.design.mean.matrix,
-            self.design.offset,
-            self.weights,
-            constant=self.arrays if constant else None,
-            n_jobs=n_jobs,
-        )
-        return pd.DataFrame(tests, self.gene_names)
 
     # One number for each gene ---------------------------------------------------------------
 
@@ -476,39 +308,3 @@ class FitTables:
             If there is no such gene.
         """
         return explain_gene(self, self._position(gene))
-
-    # Tables ---------------------------------------------------------------------------------
-
-    def to_frame(self, alpha: float = 0.05) -> pd.DataFrame:
-        """All coefficients in one long table.
-
-        Parameters
-        ----------
-        alpha : float
-            Significance level of the intervals.
-
-        Returns
-        -------
-        DataFrame
-            One row a coefficient: gene, component, term, coef, std_err, z, p_value, ci_lower,
-            ci_upper, status.
-        """
-        if not 0.0 < alpha < 1.0:
-            msg = f"alpha is the significance level, between 0 and 1; got {alpha}."
-            raise ValueError(msg)
-        lower, upper = self._limits(alpha)
-        genes, width = self.arrays.coef.shape
-        return pd.DataFrame(
-            {
-                "gene": np.repeat(self.gene_names.to_numpy(), width),
-                "component": np.tile(self.coef_names.get_level_values(0), genes),
-                "term": np.tile(self.coef_names.get_level_values(1), genes),
-                "coef": self.arrays.coef.ravel(),
-                "std_err": self._std_err.ravel(),
-                "z": self._z.ravel(),
-                "p_value": self._p.ravel(),
-                "ci_lower": lower.ravel(),
-                "ci_upper": upper.ravel(),
-                "status": np.array(COEF_STATUS, dtype=object)[self.arrays.coef_status].ravel(),
-            }
-        )

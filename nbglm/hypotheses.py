@@ -1,0 +1,282 @@
+"""Linear hypotheses: what a user writes, and its tests for every gene."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from numbers import Real
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import patsy
+from numpy.typing import NDArray
+from scipy.special import chdtrc, ndtr, ndtri
+
+from nbglm.basis import orthonormal_basis
+from nbglm.constraint import Constraint, supremum
+from nbglm.contrasts import Combinations, combine, informed_ranks
+from nbglm.design import LinearPredictor
+from nbglm.exceptions import HypothesisError, did_you_mean, some_of
+from nbglm.fit import MAX_EVALUATIONS
+from nbglm.parallel import over_genes
+from nbglm.status import COEF_STATUS
+
+if TYPE_CHECKING:
+    from nbglm.tables import FitTables
+
+__all__ = ["Hypothesis", "adjusted", "combinations_of", "read_hypothesis", "t_test", "wald_test"]
+
+FloatArray = NDArray[np.float64]
+
+_SINGULAR = 1e12  # condition of a correlation matrix
+_OK = COEF_STATUS.index("ok")
+_ALIASED = COEF_STATUS.index("aliased")
+_AT_LIMIT = [COEF_STATUS.index(word) for word in ("separated", "poisson_limit")]
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """Linear combinations of the coefficients of one component, and their hypothetical values.
+
+    Attributes
+    ----------
+    matrix : ndarray, shape (rows, p + q)
+        Combinations of ``[beta, gamma]``.
+    constants : ndarray, shape (rows,)
+        What they are under the hypothesis.
+    labels : tuple of str
+        Their names.
+    """
+
+    matrix: FloatArray
+    constants: FloatArray
+    labels: tuple[str, ...]
+
+    def rows(self, chosen: Sequence[int] | NDArray[np.intp]) -> Hypothesis:
+        """Some of the combinations."""
+        labels = tuple(self.labels[k] for k in chosen)
+        return Hypothesis(self.matrix[chosen], self.constants[chosen], labels)
+
+
+def _component(tables: FitTables, component: str) -> tuple[LinearPredictor, slice]:
+    p, q = len(tables.design.mean.terms), len(tables.design.dispersion.terms)
+    if component == "mean":
+        return tables.design.mean, slice(0, p)
+    if component == "dispersion":
+        return tables.design.dispersion, slice(p, p + q)
+    msg = f"component={component!r} is not 'mean' or 'dispersion'."
+    raise ValueError(msg + did_you_mean(component, ("mean", "dispersion")))
+
+
+def _label(row: FloatArray, value: float, terms: tuple[str, ...]) -> str:
+    parts = [
+        f"{'-' if w < 0 else '+'} {'' if abs(w) == 1 else f'{abs(w):.4g} * '}{term}"
+        for w, term in zip(row, terms, strict=True)
+        if w != 0.0
+    ]
+    text = " ".join(parts).removeprefix("+ ").replace("- ", "-", 1 if parts[0][0] == "-" else 0)
+    return text if value == 0.0 else f"{text} = {value:g}"
+
+
+def _parsed(
+    predictor: LinearPredictor, hypothesis: object
+) -> tuple[FloatArray, FloatArray, list[str] | None]:
+    """Rows over the predictor's terms, their values, and labels if the user gave some."""
+    terms, slices = predictor.terms, predictor.term_slices
+    identity = np.eye(len(terms))
+    if isinstance(hypothesis, str) and hypothesis in slices and hypothesis not in terms:
+        rows = identity[slices[hypothesis]]
+        return rows, np.zeros(len(rows)), None
+    if isinstance(hypothesis, str) and hypothesis in terms:
+        return identity[[terms.index(hypothesis)]], np.zeros(1), None
+    if isinstance(hypothesis, Mapping) and all(
+        not isinstance(part, Real) for part in hypothesis.values()
+    ):
+        parts = {name: _parsed(predictor, part) for name, part in hypothesis.items()}
+        labels = [
+            str(name) if len(rows) == 1 else f"{name} {k + 1}"
+            for name, (rows, _, _) in parts.items()
+            for k in range(len(rows))
+        ]
+        rows = np.vstack([part[0] for part in parts.values()])
+        return rows, np.concatenate([part[1] for part in parts.values()]), labels
+    if isinstance(hypothesis, Iterable) and not isinstance(hypothesis, str | Mapping):
+        listed = list(hypothesis)
+        if listed and all(isinstance(part, str) for part in listed):
+            several = [_parsed(predictor, part) for part in listed]
+            rows = np.vstack([part[0] for part in several])
+            return rows, np.concatenate([part[1] for part in several]), None
+        hypothesis = np.asarray(listed, dtype=np.float64)
+    constraint = patsy.DesignInfo(list(terms)).linear_constraint(hypothesis)
+    return np.asarray(constraint.coefs), np.asarray(constraint.constants).ravel(), None
+
+
+def read_hypothesis(tables: FitTables, hypothesis: object, component: str) -> Hypothesis:
+    """Turn what a user wrote into rows over all coefficients.
+
+    Parameters
+    ----------
+    tables : FitTables
+        The fit.
+    hypothesis : str, sequence of str, mapping or array_like
+        A term of the formula (all its coefficients are 0), a constraint in patsy's language such
+        as ``"g[T.b] - g[T.c] = 0"``, several of them (a mapping names each), or a matrix with a
+        column for each coefficient of the component.
+    component : str
+        ``mean`` or ``dispersion``.
+
+    Returns
+    -------
+    Hypothesis
+
+    Raises
+    ------
+    HypothesisError
+        If it cannot be read.
+    """
+    predictor, where = _component(tables, component)
+    try:
+        rows, values, labels = _parsed(predictor, hypothesis)
+    except (patsy.PatsyError, ValueError, TypeError) as error:
+        known = f"the {component} has the coefficients {some_of(predictor.terms, 9)}"
+        names = (*predictor.terms, *predictor.term_slices)
+        hint = did_you_mean(hypothesis, names) if isinstance(hypothesis, str) else ""
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        msg = f"cannot read the hypothesis {hypothesis!r} ({reason}); {known}.{hint}"
+        raise HypothesisError(msg) from error
+    empty = ~rows.any(axis=1)
+    if empty.any() or not len(rows):
+        msg = f"the hypothesis {hypothesis!r} has rows without a coefficient."
+        raise HypothesisError(msg)
+    matrix = np.zeros((rows.shape[0], len(tables.coef_names)))
+    matrix[:, where] = rows
+    named = labels or [
+        _label(row, value, predictor.terms) for row, value in zip(rows, values, strict=True)
+    ]
+    return Hypothesis(matrix, values, tuple(named))
+
+
+def _distinct_rows(tables: FitTables) -> tuple[FloatArray, FloatArray]:
+    """The distinct rows of both designs."""
+    rows = tables.problem.layout.cell_of_row
+    return tables.design.mean.matrix[rows], tables.design.dispersion.matrix[rows]
+
+
+def combinations_of(tables: FitTables, matrix: FloatArray) -> Combinations:
+    """Estimates of linear combinations for every gene of a fit."""
+    return combine(tables.arrays, tables.root, *_distinct_rows(tables), matrix)
+
+
+def adjusted(pvalues: FloatArray, method: str) -> FloatArray:
+    """Adjust the p-values of each column for the number of genes tested, NaN aside.
+
+    Parameters
+    ----------
+    pvalues : ndarray, shape (genes, tests)
+        P-values.
+    method : str
+        As in statsmodels' ``multipletests``: ``fdr_bh``, ``holm``, ``bonferroni``, ...
+
+    Returns
+    -------
+    ndarray, shape (genes, tests)
+    """
+    from statsmodels.stats.multitest import multipletests
+
+    out = np.full(pvalues.shape, np.nan)
+    for column, values in enumerate(pvalues.T):
+        tested = np.isfinite(values)
+        if tested.any():
+            out[tested, column] = multipletests(values[tested], method=method)[1]
+    return out
+
+
+def _ratios(tables: FitTables, hypothesis: Hypothesis, genes: NDArray[np.intp]) -> FloatArray:
+    """``2 (llf - supremum under the hypothesis)`` for some genes; NaN if a fit failed."""
+    problem = Constraint(tables.problem, hypothesis.matrix).at(hypothesis.constants)
+
+    def ratio(gene: int) -> float:
+        _, cells, counts = tables.counts.block(gene, gene + 1)
+        null = supremum(problem, cells, counts, MAX_EVALUATIONS)
+        return 2.0 * max(0.0, tables.arrays.llf[gene] - null.value) if null.converged else np.nan
+
+    return np.array(over_genes(ratio, (int(gene) for gene in genes)))
+
+
+def t_test(tables: FitTables, hypothesis: Hypothesis, alpha: float, method: str) -> pd.DataFrame:
+    """Test each combination by itself: see :meth:`nbglm.results.NegBinResults.t_test`."""
+    found = combinations_of(tables, hypothesis.matrix)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        statistic = (found.estimate - hypothesis.constants) / found.std_err
+    pvalues = np.asarray(2.0 * ndtr(-np.abs(statistic)))
+    at_limit = np.isin(found.status, _AT_LIMIT)
+    for k in np.flatnonzero(at_limit.any(axis=0)):
+        genes = np.flatnonzero(at_limit[:, k])
+        pvalues[genes, k] = chdtrc(1, _ratios(tables, hypothesis.rows([int(k)]), genes))
+    half = -ndtri(alpha / 2.0) * found.std_err
+    genes, rows = found.estimate.shape
+    return pd.DataFrame(
+        {
+            "gene": np.repeat(tables.gene_names.to_numpy(), rows),
+            "contrast": np.tile(np.array(hypothesis.labels, dtype=object), genes),
+            "estimate": found.estimate.ravel(),
+            "std_err": found.std_err.ravel(),
+            "z": statistic.ravel(),
+            "p_value": pvalues.ravel(),
+            "p_adjusted": adjusted(pvalues, method).ravel(),
+            "ci_lower": (found.estimate - half).ravel(),
+            "ci_upper": (found.estimate + half).ravel(),
+            "status": np.array(COEF_STATUS, dtype=object)[found.status].ravel(),
+        }
+    )
+
+
+def _wald_statistics(distance: FloatArray, root: FloatArray) -> FloatArray:
+    """``d' (R R')^-1 d`` for every gene; NaN where ``R R'`` is singular."""
+    length = np.linalg.norm(root, axis=2)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scaled, unit = distance / length, root / length[:, :, None]
+    statistics = np.full(distance.shape[0], np.nan)
+    for gene in np.flatnonzero(np.isfinite(scaled).all(axis=1)):
+        correlation = unit[gene] @ unit[gene].T
+        if np.linalg.cond(correlation) < _SINGULAR:
+            statistics[gene] = scaled[gene] @ np.linalg.solve(correlation, scaled[gene])
+    return statistics
+
+
+def wald_test(tables: FitTables, hypothesis: Hypothesis, method: str) -> pd.DataFrame:
+    """Test all combinations together: see :meth:`nbglm.results.NegBinResults.wald_test`."""
+    found = combinations_of(tables, hypothesis.matrix)
+    aliased = (found.status == _ALIASED).all(axis=0)
+    chosen = np.flatnonzero(~aliased)
+    # Of rows that depend on each other only the first ones are needed.
+    chosen = chosen[orthonormal_basis(hypothesis.matrix[chosen].T).kept]
+    if not chosen.size:
+        msg = f"the design cannot estimate {some_of(hypothesis.labels)}: its columns are aliased."
+        raise HypothesisError(msg)
+    hypothesis, status = hypothesis.rows(chosen), found.status[:, chosen]
+    distance = found.estimate[:, chosen] - hypothesis.constants
+    regular = (status == _OK).all(axis=1)
+    statistic = np.full(regular.size, np.nan)
+    root = np.matmul(hypothesis.matrix, tables.root[regular])
+    statistic[regular] = _wald_statistics(distance[regular], root)
+    # Where an estimate is infinite there is no Wald statistic, but there is a likelihood ratio.
+    rank = informed_ranks(tables.arrays, *_distinct_rows(tables), hypothesis.matrix)
+    by_ratio = np.flatnonzero(~regular & tables.converged.to_numpy() & (rank > 0))
+    if by_ratio.size:
+        statistic[by_ratio] = _ratios(tables, hypothesis, by_ratio)
+    test = np.where(regular, "wald", "none").astype(object)
+    test[by_ratio] = "lr"
+    pvalues = np.asarray(chdtrc(rank, statistic))
+    return pd.DataFrame(
+        {
+            "statistic": statistic,
+            "df": rank,
+            "p_value": pvalues,
+            "p_adjusted": adjusted(pvalues[:, None], method)[:, 0],
+            "test": test,
+            "status": tables.status.to_numpy(),
+        },
+        index=tables.gene_names,
+    )

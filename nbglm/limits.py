@@ -1,0 +1,117 @@
+"""Likelihood-ratio inference for the coefficients of many genes, in parallel over genes."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nbglm.constraint import Constraint
+from nbglm.counts import Counts
+from nbglm.fit import FitArrays
+from nbglm.parallel import over_genes
+from nbglm.problem import Problem
+from nbglm.profile import Estimate, lr_pvalue, profile_limits
+from nbglm.status import COEF_STATUS
+
+__all__ = ["limit_pvalues", "profile_intervals"]
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+_AT_LIMIT = [COEF_STATUS.index(word) for word in ("separated", "poisson_limit")]
+_OPEN = COEF_STATUS.index("not_identified")
+_UNKNOWN = [COEF_STATUS.index(word) for word in ("aliased", "not_converged")]
+
+
+class _Coefficients:
+    """The fit of some genes, a coefficient at a time; what genes share is prepared once."""
+
+    def __init__(self, fit: FitArrays, problem: Problem, counts: Counts) -> None:
+        self._fit, self._counts = fit, counts
+        width = fit.coef.shape[1]
+        self._constraints = [Constraint.of_coefficient(problem, k) for k in range(width)]
+
+    def estimate(self, gene: int, coefficient: int) -> Estimate:
+        _, cells, counts = self._counts.block(gene, gene + 1)
+        finite = self._fit.known[gene, coefficient]
+        return Estimate(
+            constraint=self._constraints[coefficient],
+            cells=cells,
+            counts=counts,
+            llf=float(self._fit.llf[gene]),
+            coef=float(self._fit.coef[gene, coefficient]),
+            std_err=float(np.linalg.norm(self._fit.root[gene, coefficient])) if finite else np.nan,
+        )
+
+
+def profile_intervals(
+    fit: FitArrays,
+    problem: Problem,
+    counts: Counts,
+    alpha: float,
+    wanted: NDArray[np.bool_],
+    *,
+    n_jobs: int | None = None,
+    progress: bool | None = None,
+) -> FloatArray:
+    """Profile-likelihood intervals.
+
+    Parameters
+    ----------
+    fit, problem, counts
+        The fit, its designs and its data.
+    alpha : float
+        Significance level.
+    wanted : ndarray of bool, shape (genes, p + q)
+        Which coefficients.
+    n_jobs : int, optional
+        As joblib understands it.
+    progress : bool, optional
+        Whether to show a progress bar; by default after a second, on a terminal.
+
+    Returns
+    -------
+    ndarray, shape (genes, p + q, 2)
+        Lower and upper limits. NaN where not wanted, and for coefficients that are aliased or did
+        not converge; the whole line for coefficients of which the counts say nothing.
+    """
+    coefficients = _Coefficients(fit, problem, counts)
+    limits = np.full((*fit.coef.shape, 2), np.nan)
+
+    def one_gene(gene: int) -> None:
+        for k in np.flatnonzero(wanted[gene]):
+            code = fit.coef_status[gene, k]
+            if code == _OPEN:
+                limits[gene, k] = -np.inf, np.inf
+            elif code not in _UNKNOWN:
+                limits[gene, k] = profile_limits(coefficients.estimate(gene, int(k)), alpha)
+
+    over_genes(one_gene, np.flatnonzero(wanted.any(axis=1)), n_jobs, progress)
+    return limits
+
+
+def limit_pvalues(fit: FitArrays, problem: Problem, counts: Counts, genes: IntArray) -> FloatArray:
+    """Likelihood-ratio p-values of the coefficients whose estimates are infinite.
+
+    Parameters
+    ----------
+    fit, problem, counts
+        The fit, its designs and its data.
+    genes : ndarray of int
+        Which genes.
+
+    Returns
+    -------
+    ndarray, shape (len(genes), p + q)
+        NaN for all other coefficients.
+    """
+    coefficients = _Coefficients(fit, problem, counts)
+    pvalues = np.full((genes.size, fit.coef.shape[1]), np.nan)
+    at_limit = np.isin(fit.coef_status[genes], _AT_LIMIT)
+
+    def one_gene(row: int) -> None:
+        for k in np.flatnonzero(at_limit[row]):
+            pvalues[row, k] = lr_pvalue(coefficients.estimate(int(genes[row]), int(k)))
+
+    over_genes(one_gene, np.flatnonzero(at_limit.any(axis=1)))
+    return pvalues
