@@ -19,7 +19,7 @@ from nbglm.fit import FitArrays
 from nbglm.problem import idle_directions
 from nbglm.status import COEF_STATUS, GENE_STATUS
 
-__all__ = ["Combinations", "combine", "informed_ranks"]
+__all__ = ["Combinations", "combine", "estimable", "informed_ranks"]
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -107,16 +107,25 @@ def _limits(
     yield from ((limit, np.array(genes)) for limit, genes in genes_at.values())
 
 
+def _idle(x: FloatArray, z: FloatArray, limit: _Limit | None = None) -> tuple[FloatArray, ...]:
+    """Directions of both components that change nothing for a gene, or for the design."""
+    rows = (x, z) if limit is None else (x[limit.active], z[limit.finite])
+    return tuple(idle_directions(np.unique(part, axis=0)) for part in rows)
+
+
+def _moved(matrix: FloatArray, directions: FloatArray) -> BoolArray:
+    """Which combinations some of the directions change."""
+    along = np.abs(matrix @ directions) > _ZERO * (np.abs(matrix) @ np.abs(directions))
+    return np.asarray(along.any(axis=1))
+
+
 class _Geometry:
     """What genes at the same limit share: directions that change nothing, signs at infinity."""
 
     def __init__(self, x: FloatArray, z: FloatArray, matrix: FloatArray, limit: _Limit) -> None:
         p = x.shape[1]
-        mean = idle_directions(np.unique(x[limit.active], axis=0))
-        size = idle_directions(np.unique(z[limit.finite], axis=0))
-        idle = block_diag(mean, size)
-        moved = np.abs(matrix @ idle) > _ZERO * (np.abs(matrix) @ np.abs(idle))
-        self.estimable = ~moved.any(axis=1)
+        mean, size = _idle(x, z, limit)
+        self.estimable = ~_moved(matrix, block_diag(mean, size))
         self.sign = np.zeros(matrix.shape[0])
         silent = ~limit.active & ~limit.lowered
         for k in np.flatnonzero(~self.estimable):
@@ -153,8 +162,7 @@ def combine(
     status = np.full(estimate.shape, _CODE["ok"], dtype=np.int8)
     p = x.shape[1]
     of_mean = matrix[:, :p].any(axis=1)
-    whole = block_diag(idle_directions(np.unique(x, axis=0)), idle_directions(np.unique(z, axis=0)))
-    aliased = (np.abs(matrix @ whole) > _ZERO * (np.abs(matrix) @ np.abs(whole))).any(axis=1)
+    aliased = _moved(matrix, block_diag(*_idle(x, z)))
     for limit, genes in _limits(fit, x, z):
         shared = _Geometry(x, z, matrix, limit)
         open_ = ~shared.estimable
@@ -170,6 +178,24 @@ def combine(
     status[fit.status == _GENE["not_converged"]] = _CODE["not_converged"]
     std_err[status != _CODE["ok"]] = np.nan
     return Combinations(estimate, std_err, status)
+
+
+def estimable(fit: FitArrays, x: FloatArray, z: FloatArray, matrix: FloatArray) -> BoolArray:
+    """Which combinations have a finite estimate, as :func:`combine` finds them.
+
+    Parameters
+    ----------
+    fit, x, z, matrix
+        As in :func:`combine`.
+
+    Returns
+    -------
+    ndarray of bool, shape (genes, combinations)
+    """
+    told = np.tile(~_moved(matrix, block_diag(*_idle(x, z))), (fit.status.size, 1))
+    for limit, genes in _limits(fit, x, z):
+        told[genes] = ~_moved(matrix, block_diag(*_idle(x, z, limit)))
+    return told
 
 
 def informed_ranks(

@@ -133,11 +133,18 @@ class Design:
         AlignmentError
             If an offset is missing or does not match.
         """
+        total = self.replay_offset(obs, offset, size_factors)
+        return self.mean.rebuild(obs), self.dispersion.rebuild(obs), total
+
+    def replay_offset(
+        self, obs: pd.DataFrame, offset: object = None, size_factors: object = None
+    ) -> FloatArray:
+        """Offset of new rows: the last part of :meth:`replay`."""
         given = {"offset": offset, "size_factors": size_factors}
         total = np.zeros(len(obs))
         for rule in self.rules:
             total += rule.values(obs, given[rule.what])
-        return self.mean.rebuild(obs), self.dispersion.rebuild(obs), total
+        return total
 
 
 def _series(obs: pd.DataFrame, name: str) -> pd.Series | None:

@@ -25,7 +25,15 @@ from nbglm.status import COEF_STATUS
 if TYPE_CHECKING:
     from nbglm.tables import FitTables
 
-__all__ = ["Hypothesis", "adjusted", "combinations_of", "read_hypothesis", "t_test", "wald_test"]
+__all__ = [
+    "Hypothesis",
+    "adjusted",
+    "combinations_of",
+    "distinct_rows",
+    "read_hypothesis",
+    "t_test",
+    "wald_test",
+]
 
 FloatArray = NDArray[np.float64]
 
@@ -157,7 +165,7 @@ def read_hypothesis(tables: FitTables, hypothesis: object, component: str) -> Hy
     return Hypothesis(matrix, values, tuple(named))
 
 
-def _distinct_rows(tables: FitTables) -> tuple[FloatArray, FloatArray]:
+def distinct_rows(tables: FitTables) -> tuple[FloatArray, FloatArray]:
     """The distinct rows of both designs."""
     rows = tables.problem.layout.cell_of_row
     return tables.design.mean.matrix[rows], tables.design.dispersion.matrix[rows]
@@ -165,7 +173,7 @@ def _distinct_rows(tables: FitTables) -> tuple[FloatArray, FloatArray]:
 
 def combinations_of(tables: FitTables, matrix: FloatArray) -> Combinations:
     """Estimates of linear combinations for every gene of a fit."""
-    return combine(tables.arrays, tables.root, *_distinct_rows(tables), matrix)
+    return combine(tables.arrays, tables.root, *distinct_rows(tables), matrix)
 
 
 def adjusted(pvalues: FloatArray, method: str) -> FloatArray:
@@ -262,7 +270,7 @@ def wald_test(tables: FitTables, hypothesis: Hypothesis, method: str) -> pd.Data
     root = np.matmul(hypothesis.matrix, tables.root[regular])
     statistic[regular] = _wald_statistics(distance[regular], root)
     # Where an estimate is infinite there is no Wald statistic, but there is a likelihood ratio.
-    rank = informed_ranks(tables.arrays, *_distinct_rows(tables), hypothesis.matrix)
+    rank = informed_ranks(tables.arrays, *distinct_rows(tables), hypothesis.matrix)
     by_ratio = np.flatnonzero(~regular & tables.converged.to_numpy() & (rank > 0))
     if by_ratio.size:
         statistic[by_ratio] = _ratios(tables, hypothesis, by_ratio)

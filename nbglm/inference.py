@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from nbglm.estimates import estimates, with_tests
 from nbglm.hypotheses import read_hypothesis, t_test, wald_test
 from nbglm.intervals import FitIntervals, check_level
 from nbglm.overdispersion import overdispersion_tests
+from nbglm.quantities import (
+    contrast_quantities,
+    marginal_quantities,
+    pairs_of,
+    row_quantities,
+)
 
 __all__ = ["FitInference"]
 
@@ -93,6 +101,110 @@ class FitInference(FitIntervals):
             If the hypothesis cannot be read, or not be tested with this design.
         """
         return wald_test(self, read_hypothesis(self, hypothesis, component), method)
+
+    def estimate(
+        self,
+        what: object,
+        component: str = "mean",
+        *,
+        scale: str = "log",
+        alpha: float = 0.05,
+        offset: object = None,
+        size_factors: object = None,
+    ) -> pd.DataFrame:
+        """Estimate contrasts, or means and sizes of given rows, on a scale that people read.
+
+        Parameters
+        ----------
+        what : DataFrame, str, sequence of str, mapping or array_like
+            Rows of obs, or combinations of coefficients as in :meth:`t_test`.
+        component : str
+            ``"mean"`` or ``"dispersion"``, where the scale leaves that open.
+        scale : str
+            ``"log"``: log mean or log size, or a difference of them. ``"response"``: mean (counts)
+            or size, or a ratio (such as a fold change). ``"alpha"``: ``1 / r``. ``"cv2"``: squared
+            coefficient of variation, ``1 / mu + 1 / r``. ``"var"``: variance, ``mu + mu**2 / r``
+            (counts squared). The last two need rows of obs.
+        alpha : float
+            Significance level of the intervals.
+        offset, size_factors : array_like or str, optional
+            For rows, as in ``predict``.
+
+        Returns
+        -------
+        DataFrame
+            One row a gene and row (or contrast): gene, row or contrast, estimate, std_err (delta
+            method), ci_lower, ci_upper (made on the log scale), status.
+
+        Raises
+        ------
+        HypothesisError, FormulaError, AlignmentError
+            If the contrast or the rows cannot be used.
+        ValueError
+            If a scale or component is unknown, or does not suit a contrast.
+        """
+        check_level(alpha)
+        if isinstance(what, pd.DataFrame):
+            quantity = row_quantities(self, what, scale, component, offset, size_factors)
+        else:
+            quantity = contrast_quantities(read_hypothesis(self, what, component), scale, component)
+        return estimates(self, quantity, scale, alpha)
+
+    def marginal_means(
+        self,
+        factors: str | Sequence[str],
+        component: str = "mean",
+        *,
+        scale: str = "response",
+        at: Mapping[str, object] | None = None,
+        pairwise: bool = False,
+        alpha: float = 0.05,
+        method: str = "fdr_bh",
+    ) -> pd.DataFrame:
+        """Estimated marginal means, and their pairwise differences, as R's emmeans makes them.
+
+        Linear predictors are averaged with equal weights over all combinations of the levels of
+        the other factors, with covariates at their means; the offset is 0 (a size factor of 1).
+
+        Parameters
+        ----------
+        factors : str or sequence of str
+            Columns of obs that the formula uses; each combination of their levels gets a row.
+        component : str
+            ``"mean"`` or ``"dispersion"``, where the scale leaves that open.
+        scale : str
+            As in :meth:`estimate`.
+        at : mapping, optional
+            Values for some columns in place of all levels or the mean: ``{"dose": [0, 1]}``.
+        pairwise : bool
+            Differences of all pairs of rows in place of the rows; ratios but for ``"log"``.
+        alpha : float
+            Significance level of the intervals.
+        method : str
+            Adjustment for the number of genes, for pairwise differences.
+
+        Returns
+        -------
+        DataFrame
+            As from :meth:`estimate`, with the factors as columns; with ``pairwise`` also z,
+            p_value and p_adjusted of the test that two rows are equal.
+
+        Raises
+        ------
+        HypothesisError
+            If the formula does not use a column.
+        FormulaError
+            If `at` has an unknown level.
+        ValueError
+            If a scale or component is unknown, or has no pairwise differences.
+        """
+        check_level(alpha)
+        quantity = marginal_quantities(self, factors, scale, component, at)
+        if not pairwise:
+            return estimates(self, quantity, scale, alpha)
+        quantity = pairs_of(quantity, scale)
+        table = estimates(self, quantity, scale, alpha)
+        return with_tests(self, quantity, table, method)
 
     def overdispersion_test(self, *, n_jobs: int | None = None) -> pd.DataFrame:
         """Test for each gene whether the Poisson would do.

@@ -23,13 +23,15 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 
-def check_level(alpha: float) -> None:
+def check_level(alpha: float, what: str = "alpha is the significance level") -> None:
     """Refuse what is no significance level.
 
     Parameters
     ----------
     alpha : float
         Such as 0.05.
+    what : str
+        How the message begins.
 
     Raises
     ------
@@ -37,7 +39,7 @@ def check_level(alpha: float) -> None:
         If it is not between 0 and 1.
     """
     if not 0.0 < alpha < 1.0:
-        msg = f"alpha is the significance level, between 0 and 1; got {alpha}."
+        msg = f"{what}, between 0 and 1; got {alpha}."
         raise ValueError(msg)
 
 

@@ -10,8 +10,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from nbglm.estimates import predict_intervals
 from nbglm.exceptions import AlignmentError, NbglmError
 from nbglm.inference import FitInference
+from nbglm.intervals import check_level
 from nbglm.prediction import predict
 from nbglm.status import GENE_STATUS
 
@@ -99,6 +101,7 @@ class NegBinResults(FitInference):
         offset: object = None,
         *,
         size_factors: object = None,
+        interval: float | None = None,
     ) -> dict[str, pd.DataFrame]:
         """Mean and size of every gene for given rows.
 
@@ -109,12 +112,16 @@ class NegBinResults(FitInference):
             fit.
         offset, size_factors : array_like or str, optional
             As in :func:`nbglm.fit_negbin`; needed for new rows if the fit was given arrays.
+        interval : float, optional
+            Level of confidence intervals for the mean and the size, such as 0.95.
 
         Returns
         -------
         dict of DataFrame
             ``mean`` (counts) and ``dispersion`` (the size ``r``), cells x genes. A mean is 0
-            where the counts were separated, a size infinite at a Poisson limit.
+            where the counts were separated, a size infinite at a Poisson limit. With `interval`
+            also ``mean_lower``, ``mean_upper``, ``dispersion_lower`` and ``dispersion_upper``:
+            Wald intervals of the logarithms, mapped back; NaN where there are none.
 
         Raises
         ------
@@ -123,7 +130,15 @@ class NegBinResults(FitInference):
         AlignmentError
             If an offset is missing or does not match.
         """
-        return self.predict_genes(self._every_gene, obs, offset, size_factors)
+        if interval is None:
+            return self.predict_genes(self._every_gene, obs, offset, size_factors)
+        check_level(interval, "interval is a confidence level")
+        obs, x, z, total = self._rows(obs, offset, size_factors)
+        tables = predict_intervals(self, x, z, total, interval)
+        return {
+            name: pd.DataFrame(values, obs.index, self.gene_names)
+            for name, values in tables.items()
+        }
 
     def predict_genes(
         self,
