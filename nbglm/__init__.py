@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
 
+from nbglm.comparison import compare, lr_test
 from nbglm.exceptions import (
     AlignmentError,
     CountsError,
@@ -39,5 +40,7 @@ __all__ = [
     "NegBinRegressionSimulator",
     "NegBinResults",
     "RankError",
+    "compare",
     "fit_negbin",
+    "lr_test",
 ]

@@ -19,7 +19,14 @@ from nbglm.fit import FitArrays
 from nbglm.problem import idle_directions
 from nbglm.status import COEF_STATUS, GENE_STATUS
 
-__all__ = ["Combinations", "combine", "estimable", "informed_ranks"]
+__all__ = [
+    "Combinations",
+    "all_poisson",
+    "combine",
+    "estimable",
+    "informed_ranks",
+    "informed_totals",
+]
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -223,3 +230,50 @@ def informed_ranks(
         ranks[genes] -= np.linalg.matrix_rank(lost / length, tol=_ZERO) if lost.size else 0
     ranks[fit.status == _GENE["all_zero"]] = 0
     return ranks
+
+
+def informed_totals(
+    fit: FitArrays, x: FloatArray, z: FloatArray
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """How many independent coefficients each gene's counts can tell of, by component.
+
+    Parameters
+    ----------
+    fit, x, z
+        As in :func:`combine`.
+
+    Returns
+    -------
+    mean, size : ndarray of int, shape (genes,)
+        Counted as in :func:`informed_ranks`.
+    """
+
+    def rank(rows: FloatArray) -> int:
+        return rows.shape[1] - idle_directions(np.unique(rows, axis=0)).shape[1]
+
+    mean = np.full(fit.status.size, rank(x), dtype=np.int64)
+    size = np.full(fit.status.size, rank(z), dtype=np.int64)
+    for limit, genes in _limits(fit, x, z):
+        mean[genes] = rank(x[~limit.lowered])
+        size[genes] = rank(z[limit.active])
+    empty = fit.status == _GENE["all_zero"]
+    mean[empty] = size[empty] = 0
+    return mean, size
+
+
+def all_poisson(fit: FitArrays, x: FloatArray, z: FloatArray) -> BoolArray:
+    """Which genes show no overdispersion in any cell that could.
+
+    Parameters
+    ----------
+    fit, x, z
+        As in :func:`combine`.
+
+    Returns
+    -------
+    ndarray of bool, shape (genes,)
+    """
+    found = np.zeros(fit.status.size, dtype=bool)
+    for limit, genes in _limits(fit, x, z):
+        found[genes] = limit.active.any() and not limit.finite.any()
+    return found

@@ -19,7 +19,7 @@ from nbglm.exceptions import FormulaError, did_you_mean, some_of
 from nbglm.formula import PreparedFormula, prepare_formula, split_formulas, variables_in
 from nbglm.offset import OffsetRule, offset_rules
 
-__all__ = ["Design", "LinearPredictor", "build_design"]
+__all__ = ["Design", "LinearPredictor", "build_design", "build_predictor"]
 
 FloatArray = NDArray[np.float64]
 
@@ -252,9 +252,31 @@ def _refuse_non_finite(
         raise FormulaError(msg)
 
 
-def _build_predictor(
+def build_predictor(
     key: str, text: str, obs: pd.DataFrame, environment: patsy.EvalEnvironment
 ) -> LinearPredictor:
+    """One formula with the design matrix that it makes of obs.
+
+    Parameters
+    ----------
+    key : str
+        ``mean`` or ``dispersion``, for messages.
+    text : str
+        The formula.
+    obs : DataFrame
+        Covariates.
+    environment : patsy.EvalEnvironment
+        Where functions and variables are looked up.
+
+    Returns
+    -------
+    LinearPredictor
+
+    Raises
+    ------
+    FormulaError
+        If the formula cannot be read or evaluated.
+    """
     formula = prepare_formula(key, text, [str(column) for column in obs.columns])
     description = _parse(key, formula)
     columns = {}
@@ -333,6 +355,6 @@ def build_design(
     total = np.zeros(len(obs))
     for rule in rules:
         total += rule.values(obs, given[rule.what])
-    mean = _build_predictor("mean", texts["mean"], obs, scope)
-    dispersion = _build_predictor("dispersion", texts["dispersion"], obs, scope)
+    mean = build_predictor("mean", texts["mean"], obs, scope)
+    dispersion = build_predictor("dispersion", texts["dispersion"], obs, scope)
     return Design(mean, dispersion, rules, total)

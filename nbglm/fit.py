@@ -60,8 +60,12 @@ class FitArrays:
     @property
     def known(self) -> NDArray[np.bool_]:
         """Which coefficients have a finite estimate with a standard error."""
-        failed = self.status == _GENE["not_converged"]
-        return np.isfinite(self.coef) & ~failed[:, None]
+        return np.isfinite(self.coef) & self.converged[:, None]
+
+    @property
+    def converged(self) -> NDArray[np.bool_]:
+        """Which genes did not fail."""
+        return np.asarray(self.status != _GENE["not_converged"])
 
     @classmethod
     def concatenate(cls, parts: Iterable[FitArrays]) -> FitArrays:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Hypothesis",
     "adjusted",
+    "check_component",
     "combinations_of",
     "distinct_rows",
     "read_hypothesis",
@@ -67,14 +68,30 @@ class Hypothesis:
         return Hypothesis(self.matrix[chosen], self.constants[chosen], labels)
 
 
+def check_component(component: str) -> None:
+    """Refuse what is neither ``mean`` nor ``dispersion``.
+
+    Parameters
+    ----------
+    component : str
+        What was given.
+
+    Raises
+    ------
+    ValueError
+        With the nearest valid choice.
+    """
+    if component not in ("mean", "dispersion"):
+        msg = f"component={component!r} is not 'mean' or 'dispersion'."
+        raise ValueError(msg + did_you_mean(component, ("mean", "dispersion")))
+
+
 def _component(tables: FitTables, component: str) -> tuple[LinearPredictor, slice]:
     p, q = len(tables.design.mean.terms), len(tables.design.dispersion.terms)
+    check_component(component)
     if component == "mean":
         return tables.design.mean, slice(0, p)
-    if component == "dispersion":
-        return tables.design.dispersion, slice(p, p + q)
-    msg = f"component={component!r} is not 'mean' or 'dispersion'."
-    raise ValueError(msg + did_you_mean(component, ("mean", "dispersion")))
+    return tables.design.dispersion, slice(p, p + q)
 
 
 def _label(row: FloatArray, value: float, terms: tuple[str, ...]) -> str:

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+import patsy
 
+from nbglm.anova import TYPES, anova
+from nbglm.design import build_predictor
 from nbglm.estimates import estimates, with_tests
-from nbglm.hypotheses import read_hypothesis, t_test, wald_test
+from nbglm.hypotheses import check_component, read_hypothesis, t_test, wald_test
 from nbglm.intervals import FitIntervals, check_level
 from nbglm.overdispersion import overdispersion_tests
 from nbglm.quantities import (
@@ -18,6 +21,7 @@ from nbglm.quantities import (
     pairs_of,
     row_quantities,
 )
+from nbglm.scoretest import score_test
 
 __all__ = ["FitInference"]
 
@@ -101,6 +105,89 @@ class FitInference(FitIntervals):
             If the hypothesis cannot be read, or not be tested with this design.
         """
         return wald_test(self, read_hypothesis(self, hypothesis, component), method)
+
+    def score_test(
+        self,
+        extra: str,
+        component: str = "mean",
+        *,
+        observed: bool = False,
+        method: str = "fdr_bh",
+        n_jobs: int | None = None,
+        _frames_up: int = 0,
+    ) -> pd.DataFrame:
+        """Test whether further terms would explain anything, without fitting them.
+
+        Parameters
+        ----------
+        extra : str
+            A formula of the columns of obs, such as ``"~ batch"``; what is in the model already
+            adds nothing.
+        component : str
+            Where the terms would go: ``"mean"`` or ``"dispersion"``.
+        observed : bool
+            Use the observed information, as statsmodels does by default, in place of the expected.
+            It need not be positive definite for terms that are not in the model; NaN if it is not.
+        method : str
+            Adjustment for the number of genes, as in statsmodels' ``multipletests``.
+        n_jobs : int, optional
+            As joblib understands it.
+
+        Returns
+        -------
+        DataFrame
+            One row a gene: statistic, df, p_value (chi-squared), p_adjusted, status. With a robust
+            ``cov_type`` the test is robust in the same way. NaN where the counts tell nothing of
+            the new terms.
+
+        Raises
+        ------
+        FormulaError
+            If the formula cannot be used.
+        ValueError
+            If the component is unknown, or the terms are in the model already.
+
+        Notes
+        -----
+        For a gene at a limit the test holds the limit: new terms cannot take a cell off it.
+        """
+        check_component(component)
+        scope = patsy.EvalEnvironment.capture(1 + _frames_up)
+        predictor = build_predictor(component, extra, self.counts.obs, scope)
+        return score_test(self, predictor.matrix, component, method, n_jobs, observed=observed)
+
+    def anova(
+        self, typ: int = 2, *, method: str = "fdr_bh", n_jobs: int | None = None
+    ) -> pd.DataFrame:
+        """Likelihood-ratio tests of every term of both formulas.
+
+        Parameters
+        ----------
+        typ : int
+            1: each term against those before it (those of the mean beside a constant size, then
+            those of the dispersion). 2: each term against all that do not contain it. 3: each
+            term against all others, which depends on how factors are coded.
+        method : str
+            Adjustment for the number of genes, as in statsmodels' ``multipletests``; made for
+            each term by itself.
+        n_jobs : int, optional
+            As joblib understands it.
+
+        Returns
+        -------
+        DataFrame
+            One row a gene and term: gene, component, term, statistic, df, p_value, p_adjusted,
+            reference; see :func:`nbglm.lr_test`. Every term costs about one fit.
+
+        Raises
+        ------
+        ValueError
+            If the type is unknown.
+        """
+        if typ not in TYPES:
+            msg = f"typ={typ!r} is not one of 1, 2, 3."
+            raise ValueError(msg)
+        return anova(self, typ, method, n_jobs)
 
     def estimate(
         self,

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nbglm.exceptions import HypothesisError, did_you_mean, some_of
-from nbglm.hypotheses import Hypothesis
+from nbglm.hypotheses import Hypothesis, check_component
 
 if TYPE_CHECKING:
     from nbglm.tables import FitTables
@@ -58,9 +58,7 @@ def _check_scale(scale: str, component: str) -> None:
     if scale not in SCALES:
         msg = f"scale={scale!r} is not one of {some_of(SCALES, 9)}."
         raise ValueError(msg + did_you_mean(scale, SCALES))
-    if component not in ("mean", "dispersion"):
-        msg = f"component={component!r} is not 'mean' or 'dispersion'."
-        raise ValueError(msg + did_you_mean(component, ("mean", "dispersion")))
+    check_component(component)
 
 
 def _needs(scale: str, component: str) -> tuple[bool, bool]:

@@ -1,0 +1,138 @@
+"""Likelihood-ratio tests of the terms of both formulas, one after another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from nbglm.comparison import lr_frame
+from nbglm.design import LinearPredictor
+from nbglm.fit import FitArrays, fit_blocks
+from nbglm.problem import make_problem
+
+if TYPE_CHECKING:
+    from nbglm.tables import FitTables
+
+__all__ = ["TYPES", "anova"]
+
+FloatArray = NDArray[np.float64]
+Columns = tuple[int, ...]
+
+TYPES = (1, 2, 3)
+_GENES = 64  # a block
+
+
+@dataclass(frozen=True)
+class _Step:
+    """Two nested models, by their columns of both designs."""
+
+    component: str
+    term: str
+    full: tuple[Columns, Columns]
+    reduced: tuple[Columns, Columns]
+
+
+def _kept(predictor: LinearPredictor, names: set[str]) -> Columns:
+    """Columns of some terms."""
+    return tuple(
+        column
+        for name, where in predictor.term_slices.items()
+        if name in names
+        for column in range(where.start, where.stop)
+    )
+
+
+def _contains(predictor: LinearPredictor, term: str) -> set[str]:
+    """Terms that are an interaction of this term with something, and itself."""
+    factors = {t.name(): set(t.factors) for t in predictor.info.terms}
+    names = dict(zip(predictor.term_slices, factors, strict=True))
+    return {
+        name for name, raw in names.items() if factors[names[term]] <= factors[raw] or name == term
+    }
+
+
+def _steps(tables: FitTables, typ: int) -> Iterator[_Step]:
+    """The tests, in the order of the formulas."""
+    design = tables.design
+    whole = (
+        tuple(range(len(design.mean.terms))),
+        tuple(range(len(design.dispersion.terms))),
+    )
+    constant = _kept(design.dispersion, {"Intercept"})
+    for k, predictor in enumerate((design.mean, design.dispersion)):
+        before = {"Intercept"}
+        for term in predictor.term_slices:
+            if term == "Intercept":
+                continue
+            everything = set(predictor.term_slices)
+            if typ == 1:
+                larger, smaller = before | {term}, before
+                before = larger
+            elif typ == 2:
+                larger = everything - (_contains(predictor, term) - {term})
+                smaller = larger - {term}
+            else:
+                larger, smaller = everything, everything - {term}
+            full, reduced = list(whole), list(whole)
+            if typ == 1 and k == 0 and constant:
+                # In sequence the mean comes first, beside a constant size.
+                full[1] = reduced[1] = constant
+            full[k], reduced[k] = _kept(predictor, larger), _kept(predictor, smaller)
+            yield _Step(predictor.key, term, (full[0], full[1]), (reduced[0], reduced[1]))
+
+
+class _Fits:
+    """Fits of submodels; each is made once."""
+
+    def __init__(self, tables: FitTables, n_jobs: int | None) -> None:
+        self._tables, self._n_jobs = tables, n_jobs
+        rows = tables.problem.layout.cell_of_row
+        x, z = tables.design.mean.matrix, tables.design.dispersion.matrix
+        self._x, self._z = x, z
+        self._rows = x[rows], z[rows]
+        whole = (tuple(range(x.shape[1])), tuple(range(z.shape[1])))
+        self._done: dict[tuple[Columns, Columns], FitArrays] = {whole: tables.arrays}
+
+    def rows(self, columns: tuple[Columns, Columns]) -> tuple[FloatArray, FloatArray]:
+        """Distinct rows of a submodel's designs."""
+        return self._rows[0][:, columns[0]], self._rows[1][:, columns[1]]
+
+    def fit(self, columns: tuple[Columns, Columns]) -> FitArrays:
+        """Fit a submodel to every gene."""
+        if columns not in self._done:
+            tables = self._tables
+            problem = make_problem(
+                self._x[:, columns[0]],
+                self._z[:, columns[1]],
+                tables.design.offset,
+                tables.weights,
+            )
+            blocks = fit_blocks(tables.counts.blocks(_GENES), problem, self._n_jobs)
+            self._done[columns] = FitArrays.concatenate(blocks)
+        return self._done[columns]
+
+
+def anova(tables: FitTables, typ: int, method: str, n_jobs: int | None) -> pd.DataFrame:
+    """Test each term: see :meth:`nbglm.results.NegBinResults.anova`."""
+    fits = _Fits(tables, n_jobs)
+    parts = []
+    for step in _steps(tables, typ):
+        frame = lr_frame(
+            fits.fit(step.full),
+            fits.fit(step.reduced),
+            fits.rows(step.full),
+            fits.rows(step.reduced),
+            method,
+        )
+        labels = {"gene": tables.gene_names, "component": step.component, "term": step.term}
+        parts.append(pd.DataFrame({**labels, **frame}))
+    if not parts:
+        return pd.DataFrame(columns=["gene", "component", "term", "statistic", "df", "p_value"])
+    table = pd.concat(parts, ignore_index=True)
+    order = np.tile(np.arange(len(tables.gene_names)), len(parts))
+    return table.iloc[np.argsort(order, kind="stable")].reset_index(drop=True)

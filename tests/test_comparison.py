@@ -1,0 +1,211 @@
+"""Likelihood-ratio and score tests, analysis of deviance, and tables of models."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from statsmodels.discrete.discrete_model import NegativeBinomialP
+
+import nbglm
+
+
+@pytest.fixture
+def data(rng):
+    n = 360
+    obs = pd.DataFrame(
+        {
+            "x": rng.normal(size=n),
+            "g": np.resize(["a", "b", "c"], n),
+            "batch": rng.choice(["p", "q"], n),
+            "donor": rng.choice(list("ABCDEFGH"), n),
+        }
+    )
+    mean = np.exp(1 + 0.2 * obs["x"] + 0.3 * (obs["g"] == "b"))
+    size = np.where(obs["g"] == "c", 0.7, 2.0)
+    counts = pd.DataFrame(
+        {
+            "regular": rng.poisson(rng.gamma(size, mean / size)),
+            "other": rng.poisson(rng.gamma(2.0, mean / 2.0)),
+            "without_c": rng.poisson(rng.gamma(2.0, mean / 2.0)) * (obs["g"] != "c"),
+            "even": rng.binomial(4, 0.4, n),
+            "empty": np.zeros(n, dtype=int),
+        }
+    )
+    return counts, obs
+
+
+def fit(data, mean, dispersion="~ 1", **options):
+    counts, obs = data
+    formula = {"mean": mean, "dispersion": dispersion}
+    return nbglm.fit_negbin(counts, formula, obs=obs, progress=False, **options)
+
+
+def test_likelihood_ratio(data):
+    full, reduced = fit(data, "~ x + g", "~ g"), fit(data, "~ x", "~ 1")
+    table = nbglm.lr_test(full, reduced)
+    difference = 2 * (full.llf - reduced.llf)
+    np.testing.assert_allclose(table.statistic[:4], difference[:4])
+    # Of the silent level the mean is informed, the size is not.
+    assert table.df.tolist() == [4, 4, 3, 4, 0]
+    np.testing.assert_allclose(table.p_value["regular"], stats.chi2.sf(difference["regular"], 4))
+    np.testing.assert_allclose(
+        table.p_value["without_c"], stats.chi2.sf(difference["without_c"], 3)
+    )
+    assert table.reference.tolist() == ["chi2", "chi2", "chi2", "mixture", "chi2"]
+    weights = {k: stats.binom.pmf(k, 3, 0.5) for k in range(4)}
+    tail = sum(w * stats.chi2.sf(difference["even"], 2 + k) for k, w in weights.items())
+    np.testing.assert_allclose(table.p_value["even"], tail)
+    assert table.status.tolist() == full.status.tolist()
+
+
+def test_nestedness_is_of_spaces(data):
+    coarse = fit((data[0], data[1].assign(h=data[1]["g"].replace({"c": "b"}))), "~ h")
+    assert nbglm.lr_test(fit(data, "~ 0 + g"), coarse).df["regular"] == 1
+    aliased = fit((data[0], data[1].assign(h=data[1]["g"].replace({"c": "b"}))), "~ h + g")
+    assert nbglm.lr_test(aliased, coarse).df["regular"] == 1
+    with pytest.raises(nbglm.NbglmError, match=r"cannot make up 'mean g\[T.b\]'.*Swap the two"):
+        nbglm.lr_test(coarse, fit(data, "~ g"))
+    with pytest.raises(nbglm.NbglmError, match=r"'dispersion x' of the smaller one\.$"):
+        nbglm.lr_test(fit(data, "~ g", "~ g"), fit(data, "~ g", "~ x"))
+
+
+@pytest.mark.parametrize(
+    ("other", "what"),
+    [
+        (lambda data: fit((data[0] + 1, data[1]), "~ 1"), "counts"),
+        (lambda data: fit((data[0].iloc[:, :2], data[1]), "~ 1"), "genes"),
+        (lambda data: fit(data, "~ 1", offset=np.ones(360)), "offsets"),
+        (lambda data: fit(data, "~ 1", weights=np.full(360, 2)), "weights"),
+        (lambda data: fit((data[0].iloc[:300], data[1].iloc[:300]), "~ 1"), "cells"),
+    ],
+)
+def test_models_of_other_data(data, other, what):
+    with pytest.raises(nbglm.AlignmentError, match=f"different {what}"):
+        nbglm.lr_test(fit(data, "~ x"), other(data))
+
+
+def test_mixture_has_its_size(rng):
+    """Poisson counts in three strata: p-values of sizes by stratum against one size."""
+    obs = pd.DataFrame({"g": np.repeat(["a", "b", "c"], 400)})
+    counts = rng.poisson(5.0, size=(1200, 2000))
+    full = nbglm.fit_negbin(counts, {"mean": "~ g", "dispersion": "~ g"}, obs=obs, progress=False)
+    reduced = nbglm.fit_negbin(counts, "~ g", obs=obs, progress=False)
+    table = nbglm.lr_test(full, reduced)
+    at_limit = table.reference == "mixture"
+    assert 0.4 < at_limit.mean() < 0.6
+    # Against the Poisson the reference is exact; that the smaller model is the Poisson is the more
+    # likely the smaller the statistic, so among these genes the test is conservative.
+    poisson = 2 * (full.llf - stats.poisson.logpmf(counts, _group_means(counts)).sum(axis=0))
+    weights = stats.binom.pmf(np.arange(4), 3, 0.5)
+    tail = sum(
+        w * (stats.chi2.sf(poisson, k) if k else poisson <= 0) for k, w in enumerate(weights)
+    )
+    assert np.mean(tail < 0.05) == pytest.approx(0.05, abs=3 * np.sqrt(0.05 * 0.95 / 2000) + 0.005)
+    assert np.mean(table.p_value[at_limit] < 0.05) < 0.05
+    assert np.mean(table.p_value < 0.05) < 0.06
+
+
+def _group_means(counts):
+    return np.repeat(counts.reshape(3, 400, -1).mean(axis=1), 400, axis=0)
+
+
+def test_score_test_is_that_of_statsmodels(data):
+    counts, obs = data
+    results = fit(data, "~ x")
+    extra = np.column_stack([obs["g"] == "b", obs["g"] == "c"]).astype(float)
+    model = NegativeBinomialP(counts["regular"].to_numpy(), results.design.mean.matrix)
+    peer = model.fit(method="newton", disp=0, maxiter=100)
+    expected = np.ravel(peer.score_test(exog_extra=(extra, None))[:2])
+    ours = results.score_test("~ g", observed=True).loc["regular"]
+    np.testing.assert_allclose([ours.statistic, ours.p_value], expected, rtol=1e-6)
+    assert ours.df == 2
+
+
+def test_score_tests_are_near_likelihood_ratios(data):
+    small = fit(data, "~ x")
+    for component, full in (
+        ("mean", fit(data, "~ x + batch")),
+        ("dispersion", fit(data, "~ x", "~ batch")),
+    ):
+        ratio = nbglm.lr_test(full, small)
+        for results in (small, small.with_cov("HC0")):
+            score = results.score_test("~ batch", component)
+            for gene in ("regular", "other"):
+                assert score.statistic[gene] == pytest.approx(
+                    ratio.statistic[gene], rel=0.3, abs=0.5
+                )
+        assert score.df.tolist() == [1, 1, 1, *((1, 0) if component == "mean" else (0, 0))]
+
+
+def test_robust_score_test_by_hand(data):
+    """The sum of cleared scores over its clustered variance."""
+    counts, obs = data
+    results = fit(data, "~ x").with_cov("cluster", {"groups": "donor"})
+    x, z = results.design.mean.matrix, np.ones((360, 1))
+    eta = x @ results.params["beta"]["regular"]
+    zeta = results.params["gamma"]["regular"].iloc[0]
+    factors = nbglm.likelihood.score(counts["regular"], eta, np.full(360, zeta))
+    new = (obs["batch"] == "q").to_numpy(dtype=float)
+    old = np.hstack([factors[:, [0]] * x, factors[:, [1]] * z])
+    bread = fit(data, "~ x").cov_params("regular").to_numpy()
+    across = -np.concatenate([(new * factors[:, 2]) @ x, (new * factors[:, 3]) @ z])
+    cleared = new * factors[:, 0] - old @ bread @ across
+    sums = pd.Series(cleared).groupby(obs["donor"]).sum()
+    expected = sums.sum() ** 2 / (sums**2).sum()
+    assert results.score_test("~ batch").statistic["regular"] == pytest.approx(expected)
+
+
+def test_score_test_misuse(data):
+    results = fit(data, "~ x")
+    with pytest.raises(nbglm.HypothesisError, match="has all these terms already"):
+        results.score_test("~ x")
+    with pytest.raises(nbglm.FormulaError, match="Did you mean 'batch'"):
+        results.score_test("~ batsh")
+    with pytest.raises(ValueError, match="Did you mean 'mean'"):
+        results.score_test("~ batch", "meen")
+
+
+def test_anova(data):
+    results = fit(data, "~ x * g", "~ g + x")
+    second = results.anova().set_index(["gene", "component", "term"])
+    assert second.loc["regular"].index.tolist() == [
+        *(("mean", "g"), ("mean", "x"), ("mean", "x:g")),
+        *(("dispersion", "g"), ("dispersion", "x")),
+    ]
+    without = fit(data, "~ x", "~ g + x")
+    main = fit(data, "~ x + g", "~ g + x")
+    for gene in ("regular", "without_c"):
+        row = second.loc[(gene, "mean", "g")]
+        assert row.statistic == pytest.approx(2 * (main.llf[gene] - without.llf[gene]), abs=1e-6)
+        row = second.loc[(gene, "mean", "x:g")]
+        assert row.statistic == pytest.approx(2 * (results.llf[gene] - main.llf[gene]), abs=1e-6)
+        assert row.df == 2
+    first = results.anova(typ=1).set_index(["gene", "component", "term"])
+    null, g = fit(data, "~ 1"), fit(data, "~ g")
+    for gene in ("regular", "other"):
+        row = first.loc[(gene, "mean", "g")]
+        assert row.statistic == pytest.approx(2 * (g.llf[gene] - null.llf[gene]), abs=1e-6)
+    steps = first.loc["regular"].statistic.sum()
+    assert steps == pytest.approx(2 * (results.llf["regular"] - null.llf["regular"]), abs=1e-5)
+    third = results.anova(typ=3).set_index(["gene", "component", "term"])
+    row, wald = third.loc[("regular", "dispersion", "x")], results.wald_test("x", "dispersion")
+    assert row.statistic == pytest.approx(wald.statistic["regular"], rel=0.3, abs=0.5)
+    with pytest.raises(ValueError, match="not one of 1, 2, 3"):
+        results.anova(4)
+
+
+def test_compare(data):
+    models = {
+        "const": fit(data, "~ x"),
+        "by g": fit(data, "~ x", "~ g"),
+        "by x": fit(data, "~ x", "~ x"),
+    }
+    table = nbglm.compare(models)
+    part = table[table.gene == "regular"].set_index("model")
+    assert part.index.tolist() == list(models)
+    np.testing.assert_allclose(part.aic, [fit.aic["regular"] for fit in models.values()])
+    assert part.delta_aic.min() == 0.0
+    ratio = nbglm.lr_test(models["by g"], models["const"])
+    assert part.lr["by g"] == ratio.statistic["regular"]
+    assert part.lr_pvalue["by g"] == ratio.p_value["regular"]
+    assert np.isnan(part.lr["by x"])  # not nested in the model before
