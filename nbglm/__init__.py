@@ -4,12 +4,14 @@
 >>> nbglm.fit_negbin  # doctest: +ELLIPSIS
 <function fit_negbin at ...>
 
-Fit with :func:`fit_negbin`, or use :class:`NegBinRegressionSimulator` as a simulator of counts.
+Fit with :func:`fit_negbin`; :class:`NegBinModel` is the model of one response, after statsmodels;
+:class:`NegBinRegressionSimulator` is a simulator of counts.
 """
 
 from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
 
 from nbglm.comparison import compare, lr_test
 from nbglm.exceptions import (
@@ -25,6 +27,9 @@ from nbglm.negbin import fit_negbin
 from nbglm.results import NegBinResults
 from nbglm.simulator import NegBinRegressionSimulator
 
+if TYPE_CHECKING:
+    from nbglm.single.model import NegBinModel as NegBinModel
+
 try:
     __version__ = version("nbglm")
 except PackageNotFoundError:  # a source tree that has not been installed
@@ -37,6 +42,7 @@ __all__ = [
     "HypothesisError",
     "NbglmError",
     "NbglmWarning",
+    "NegBinModel",
     "NegBinRegressionSimulator",
     "NegBinResults",
     "RankError",
@@ -44,3 +50,13 @@ __all__ = [
     "fit_negbin",
     "lr_test",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the model of one response, and statsmodels with it, when it is first asked for."""
+    if name == "NegBinModel":
+        from nbglm.single.model import NegBinModel
+
+        return NegBinModel
+    msg = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(msg)

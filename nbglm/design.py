@@ -6,7 +6,7 @@ This is the only module that knows patsy.
 from __future__ import annotations
 
 import builtins
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +19,15 @@ from nbglm.exceptions import FormulaError, did_you_mean, some_of
 from nbglm.formula import PreparedFormula, prepare_formula, split_formulas, variables_in
 from nbglm.offset import OffsetRule, offset_rules
 
-__all__ = ["Design", "LinearPredictor", "build_design", "build_predictor"]
+__all__ = [
+    "Design",
+    "LinearPredictor",
+    "build_design",
+    "build_predictor",
+    "columns_of_formula",
+    "matrix_predictor",
+    "scope_of_caller",
+]
 
 FloatArray = NDArray[np.float64]
 
@@ -53,6 +61,29 @@ class LinearPredictor:
     columns: Mapping[str, Column]
     matrix: FloatArray
     info: patsy.DesignInfo
+
+    def linear_constraint(self, written: object) -> tuple[FloatArray, FloatArray]:
+        """Linear combinations of the coefficients in patsy's language.
+
+        Parameters
+        ----------
+        written : str, sequence, mapping or array_like
+            As patsy's ``DesignInfo.linear_constraint`` reads them.
+
+        Returns
+        -------
+        coefs, constants : ndarray, shape (rows, terms) and (rows,)
+
+        Raises
+        ------
+        ValueError
+            If they cannot be read.
+        """
+        try:
+            constraint = patsy.DesignInfo(list(self.terms)).linear_constraint(written)
+        except patsy.PatsyError as error:
+            raise ValueError(str(error).splitlines()[0]) from error
+        return np.asarray(constraint.coefs), np.asarray(constraint.constants).ravel()
 
     def rebuild(self, obs: pd.DataFrame) -> FloatArray:
         """The design matrix of new rows: same levels, contrasts, knots and centres.
@@ -252,6 +283,40 @@ def _refuse_non_finite(
         raise FormulaError(msg)
 
 
+def scope_of_caller(frames_up: int = 0) -> patsy.EvalEnvironment:
+    """Where a user's functions and variables are: the caller's caller, or further up."""
+    return patsy.EvalEnvironment.capture(2 + frames_up)
+
+
+def columns_of_formula(
+    key: str, text: str, obs: pd.DataFrame, environment: patsy.EvalEnvironment
+) -> list[str]:
+    """Columns of obs that a formula uses.
+
+    Parameters
+    ----------
+    key : str
+        ``mean`` or ``dispersion``, for messages.
+    text : str
+        The formula.
+    obs : DataFrame
+        Covariates.
+    environment : patsy.EvalEnvironment
+        Where functions and variables are looked up.
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    FormulaError
+        If the formula cannot be read.
+    """
+    formula = prepare_formula(key, text, [str(column) for column in obs.columns])
+    return _used_columns(key, formula, _parse(key, formula), environment)
+
+
 def build_predictor(
     key: str, text: str, obs: pd.DataFrame, environment: patsy.EvalEnvironment
 ) -> LinearPredictor:
@@ -358,3 +423,33 @@ def build_design(
     mean = build_predictor("mean", texts["mean"], obs, scope)
     dispersion = build_predictor("dispersion", texts["dispersion"], obs, scope)
     return Design(mean, dispersion, rules, total)
+
+
+def matrix_predictor(key: str, matrix: FloatArray, terms: Sequence[str]) -> LinearPredictor:
+    """A linear predictor given as a matrix, each of whose columns is a term.
+
+    Parameters
+    ----------
+    key : str
+        ``mean`` or ``dispersion``.
+    matrix : ndarray, shape (cells, terms)
+        The design.
+    terms : sequence of str
+        Names of its columns.
+
+    Returns
+    -------
+    LinearPredictor
+        It cannot be rebuilt for new obs.
+    """
+    names = tuple(str(term) for term in terms)
+    text = " + ".join(names)
+    return LinearPredictor(
+        key=key,
+        formula=PreparedFormula(text, text, text, ()),
+        terms=names,
+        term_slices={name: slice(k, k + 1) for k, name in enumerate(names)},
+        columns={},
+        matrix=matrix,
+        info=patsy.DesignInfo(list(names)),
+    )

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-import patsy
 from numpy.typing import NDArray
 from scipy.special import chdtrc, ndtr, ndtri
 
@@ -133,8 +132,8 @@ def _parsed(
             rows = np.vstack([part[0] for part in several])
             return rows, np.concatenate([part[1] for part in several]), None
         hypothesis = np.asarray(listed, dtype=np.float64)
-    constraint = patsy.DesignInfo(list(terms)).linear_constraint(hypothesis)
-    return np.asarray(constraint.coefs), np.asarray(constraint.constants).ravel(), None
+    rows, constants = predictor.linear_constraint(hypothesis)
+    return rows, constants, None
 
 
 def read_hypothesis(tables: FitTables, hypothesis: object, component: str) -> Hypothesis:
@@ -163,7 +162,7 @@ def read_hypothesis(tables: FitTables, hypothesis: object, component: str) -> Hy
     predictor, where = _component(tables, component)
     try:
         rows, values, labels = _parsed(predictor, hypothesis)
-    except (patsy.PatsyError, ValueError, TypeError) as error:
+    except (ValueError, TypeError) as error:
         known = f"the {component} has the coefficients {some_of(predictor.terms, 9)}"
         names = (*predictor.terms, *predictor.term_slices)
         hint = did_you_mean(hypothesis, names) if isinstance(hypothesis, str) else ""

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import patsy
 
 from nbglm.anova import TYPES, anova
-from nbglm.design import build_predictor
+from nbglm.design import build_predictor, scope_of_caller
 from nbglm.estimates import estimates, with_tests
 from nbglm.hypotheses import check_component, read_hypothesis, t_test, wald_test
 from nbglm.intervals import FitIntervals, check_level
@@ -152,7 +151,7 @@ class FitInference(FitIntervals):
         For a gene at a limit the test holds the limit: new terms cannot take a cell off it.
         """
         check_component(component)
-        scope = patsy.EvalEnvironment.capture(1 + _frames_up)
+        scope = scope_of_caller(_frames_up)
         predictor = build_predictor(component, extra, self.counts.obs, scope)
         return score_test(self, predictor.matrix, component, method, n_jobs, observed=observed)
 

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import patsy
 from numpy.typing import ArrayLike, NDArray
 
-from nbglm.clusters import covariance_rule
+from nbglm.clusters import CovarianceRule, covariance_rule
 from nbglm.counts import Counts, GeneBlock, read_counts
-from nbglm.design import Design, build_design
+from nbglm.design import Design, build_design, scope_of_caller
 from nbglm.exceptions import AlignmentError, NbglmWarning, RankError, did_you_mean, some_of
 from nbglm.fit import FitArrays, fit_blocks
 from nbglm.offset import cell_values
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from scipy import sparse
 
-__all__ = ["fit_negbin"]
+__all__ = ["fit_design", "fit_negbin", "frequency_weights"]
 
 _RANK_RULES = ("drop", "min_norm", "raise")
 _BLOCK_ENTRIES = 1 << 20  # entries of a block of genes, zeros included
@@ -41,7 +40,25 @@ def _check_option(what: str, value: object, choices: tuple[str, ...]) -> None:
         raise ValueError(msg + did_you_mean(value, choices))
 
 
-def _frequency_weights(weights: object, obs: pd.DataFrame) -> NDArray[np.float64] | None:
+def frequency_weights(weights: object, obs: pd.DataFrame) -> NDArray[np.float64] | None:
+    """Read frequency weights.
+
+    Parameters
+    ----------
+    weights : array_like, str or None
+        Values, or the name of a column.
+    obs : DataFrame
+        Cells.
+
+    Returns
+    -------
+    ndarray or None, shape (cells,)
+
+    Raises
+    ------
+    AlignmentError
+        If they do not match the cells, are negative, or all 0.
+    """
     if weights is None:
         return None
     values = cell_values("weights", weights, obs)
@@ -103,7 +120,66 @@ def _report(results: NegBinResults, progress: bool | None) -> None:
             f"{len(failed)} of {len(results.status)} genes did not converge: {some_of(failed)}. "
             f"Their status is 'not_converged'; see results.status and results.explain(gene)."
         )
-        warnings.warn(msg, NbglmWarning, stacklevel=3)
+        warnings.warn(msg, NbglmWarning, stacklevel=4)
+
+
+def fit_design(
+    counts: Counts,
+    design: Design,
+    weights: NDArray[np.float64] | None,
+    cov: CovarianceRule,
+    *,
+    rank_deficient: str = "drop",
+    n_jobs: int | None = None,
+    progress: bool | None = False,
+    started: float | None = None,
+) -> NegBinResults:
+    """Fit every gene, once data and design are read.
+
+    Parameters
+    ----------
+    counts, design
+        Data and frozen design.
+    weights : ndarray or None, shape (cells,)
+        Frequency weights.
+    cov : CovarianceRule
+        Kind of covariance.
+    rank_deficient, n_jobs, progress
+        As in :func:`fit_negbin`.
+    started : float, optional
+        When the call began, for the time that the results report.
+
+    Returns
+    -------
+    NegBinResults
+
+    Raises
+    ------
+    RankError
+        If a design has aliased columns and ``rank_deficient="raise"``.
+    """
+    started = time.perf_counter() if started is None else started
+    problem = make_problem(
+        design.mean.matrix,
+        design.dispersion.matrix,
+        design.offset,
+        weights,
+        minimum_norm=rank_deficient == "min_norm",
+    )
+    if rank_deficient == "raise":
+        _refuse_aliased(problem, design)
+    arrays = _fit_with_progress(counts, problem, n_jobs=n_jobs, progress=progress)
+    results = NegBinResults(
+        arrays=arrays,
+        design=design,
+        counts=counts,
+        weights=weights,
+        cov=cov,
+        rank_deficient=rank_deficient,
+        seconds=time.perf_counter() - started,
+    )
+    _report(results, progress)
+    return results
 
 
 def fit_negbin(
@@ -199,29 +275,18 @@ def fit_negbin(
     _check_option("rank_deficient", rank_deficient, _RANK_RULES)
     counts = read_counts(data, obs=obs, layer=layer)
     cov = covariance_rule(cov_type, cov_kwds, counts.obs)
-    scope = patsy.EvalEnvironment.capture(1 + _frames_up)
+    scope = scope_of_caller(_frames_up)
     design = build_design(
         formula, counts.obs, offset=offset, size_factors=size_factors, environment=scope
     )
-    frequency = _frequency_weights(weights, counts.obs)
-    problem = make_problem(
-        design.mean.matrix,
-        design.dispersion.matrix,
-        design.offset,
+    frequency = frequency_weights(weights, counts.obs)
+    return fit_design(
+        counts,
+        design,
         frequency,
-        minimum_norm=rank_deficient == "min_norm",
-    )
-    if rank_deficient == "raise":
-        _refuse_aliased(problem, design)
-    arrays = _fit_with_progress(counts, problem, n_jobs=n_jobs, progress=progress)
-    results = NegBinResults(
-        arrays=arrays,
-        design=design,
-        counts=counts,
-        weights=frequency,
-        cov=cov,
+        cov,
         rank_deficient=rank_deficient,
-        seconds=time.perf_counter() - started,
+        n_jobs=n_jobs,
+        progress=progress,
+        started=started,
     )
-    _report(results, progress)
-    return results

@@ -20,7 +20,7 @@ from nbglm.status import GENE_STATUS
 if TYPE_CHECKING:
     from anndata import AnnData
 
-    from nbglm.single import GeneResultsWrapper
+    from nbglm.single.results import NegBinModelResultsWrapper
 
 __all__ = ["NegBinResults", "require_converged"]
 
@@ -194,7 +194,7 @@ class NegBinResults(FitInference):
         obs, x, z, total = self._rows(obs, offset, size_factors)
         return simulate(self, obs, x, z, total, seed=seed, n_jobs=n_jobs)
 
-    def gene(self, name: str) -> GeneResultsWrapper:
+    def gene(self, name: str) -> NegBinModelResultsWrapper:
         """Results of one gene in statsmodels' form.
 
         Parameters
@@ -204,7 +204,7 @@ class NegBinResults(FitInference):
 
         Returns
         -------
-        GeneResultsWrapper
+        NegBinModelResultsWrapper
             With ``summary()``, ``t_test``, ``wald_test`` and the rest of statsmodels' code.
 
         Raises
@@ -212,7 +212,7 @@ class NegBinResults(FitInference):
         KeyError
             If there is no such gene.
         """
-        from nbglm.single import gene_results  # statsmodels is imported when it is needed
+        from nbglm.single.model import gene_results  # statsmodels is imported when it is needed
 
         return gene_results(self, self._position(name))
 

@@ -244,16 +244,14 @@ class FitTables:
     @cached_property
     def n_params(self) -> int:
         """Number of coefficients that are not aliased in the designs."""
-        aliased = self.arrays.coef_status == COEF_STATUS.index("aliased")
-        return int((~aliased.all(axis=0)).sum())
+        return int((~self.problem.aliased).sum())
 
     @property
     def df_model(self) -> int:
-        """Number of coefficients of the mean that are not aliased, without the intercept."""
-        p = len(self.design.mean.terms)
-        aliased = self.arrays.coef_status[:, :p] == COEF_STATUS.index("aliased")
-        constant = int("Intercept" in self.design.mean.terms)
-        return int((~aliased.all(axis=0)).sum()) - constant
+        """Rank of the mean design, less 1 if it can make up a constant."""
+        layout = self.problem.layout
+        made = layout.x @ (layout.x.T @ layout.weight)
+        return layout.x.shape[1] - int(np.allclose(made, 1.0, rtol=0.0, atol=1e-8))
 
     @property
     def df_resid(self) -> float:

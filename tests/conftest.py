@@ -4,6 +4,7 @@ import anndata
 import numpy as np
 import pytest
 from cases import pancreas_path
+from hypothesis import settings
 
 import nbglm
 
@@ -15,6 +16,13 @@ def pytest_configure():
     for cached in (package / "__pycache__").glob("*.nb[ic]"):
         if cached.stat().st_mtime < newest:
             cached.unlink()
+
+
+# The same examples in every run, so that a failure is one of this change;
+# `pytest --hypothesis-profile=explore` looks for new ones.
+settings.register_profile("same", derandomize=True)
+settings.register_profile("explore", derandomize=False)
+settings.load_profile("same")
 
 
 @pytest.fixture(scope="session")

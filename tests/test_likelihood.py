@@ -5,7 +5,7 @@ import math
 import mpmath
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -57,13 +57,14 @@ def test_log_likelihood_is_exact(y, eta, zeta):
 
 @settings(max_examples=1500, deadline=None)
 @given(counts, etas, zetas)
+@example(1, -15.0, -6.0)
 def test_derivatives_are_exact(y, eta, zeta):
     got = score(float(y), eta, zeta)
     want = exact(y, eta, zeta)[1:]
-    # Where y, mu and their difference all but cancel, rounding is relative to the parts: of order
-    # r log(1 + y / r) for a moderate size, and never more than y or mu.
+    # Where y, mu and their difference all but cancel, rounding is relative to the parts: the sum
+    # of r / (r + j) over j < y, at most 1 + r log(1 + y / r) and at most y, and r log1p(mu / r).
     mu, r = math.exp(eta), math.exp(zeta)
-    parts = min(y, r * (1 + math.log1p(y / r))) + min(mu, r * math.log1p(mu / r))
+    parts = min(y, 1 + r * math.log1p(y / r)) + min(mu, r * math.log1p(mu / r))
     sizes = [y + mu, parts, 0.0, y + mu, parts]
     for value, truth, size in zip(got, want, sizes, strict=True):
         assert abs(value - truth) <= 3e-13 * abs(truth) + 2e-15 * size

@@ -1,0 +1,6 @@
+"""One response on statsmodels' base classes.
+
+likelihood             data, likelihood and its derivatives, observation by observation
+predictions results    what the fit of a response predicts and reports
+model                  NegBinModel: from arrays, from formulas, or of one gene of a fit
+"""

@@ -1,0 +1,307 @@
+"""The model of one response: from arrays, from formulas, or of one gene of a fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from nbglm.clusters import covariance_rule
+from nbglm.counts import Counts, read_counts
+from nbglm.design import (
+    Design,
+    build_design,
+    build_predictor,
+    columns_of_formula,
+    matrix_predictor,
+    scope_of_caller,
+)
+from nbglm.exceptions import AlignmentError, FormulaError, did_you_mean, some_of
+from nbglm.negbin import fit_design, frequency_weights
+from nbglm.offset import offset_rules
+from nbglm.results import NegBinResults
+from nbglm.single.likelihood import PREFIX, NegBinLikelihood, check_choice
+from nbglm.single.results import NegBinModelResults, NegBinModelResultsWrapper
+
+__all__ = ["NegBinModel", "gene_results"]
+
+FloatArray = NDArray[np.float64]
+
+_MISSING = ("none", "drop", "raise")
+_OPTIMISER_OPTIONS = (
+    *("start_params", "method", "maxiter", "full_output", "disp", "callback", "retall"),
+    *("skip_hessian", "warn_convergence", "optim_score", "tol", "gtol", "use_t"),
+)
+
+
+def _labelled(matrix: Any, names: list[str], index: pd.Index) -> pd.DataFrame:
+    return pd.DataFrame(np.asarray(matrix, dtype=np.float64), index, names)
+
+
+class NegBinModel(NegBinLikelihood):
+    """Negative binomial regression with linear predictors for log mean and log size.
+
+    ``Y ~ NB(mean mu, size r)``, ``Var Y = mu + mu**2 / r``, ``log mu = offset + X beta``,
+    ``log r = Z gamma``. statsmodels' ``NegativeBinomial`` (NB2) is the case of a constant size,
+    with ``alpha = exp(-gamma)``.
+
+    Parameters
+    ----------
+    endog : array_like, shape (n,)
+        Counts.
+    exog : array_like, shape (n, p)
+        Design of the mean; no intercept is added.
+    exog_dispersion : array_like, shape (n, q), optional
+        Design of the log size; a constant by default.
+    offset : array_like, shape (n,), optional
+        Added to the log mean.
+    exposure : array_like, shape (n,), optional
+        Multiplies the mean.
+    weights : array_like, shape (n,), optional
+        Frequency weights.
+    missing : str
+        ``"none"``, ``"drop"`` or ``"raise"``, as in statsmodels.
+    hasconst : bool, optional
+        As in statsmodels.
+
+    Raises
+    ------
+    AlignmentError
+        If lengths do not match.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> x = np.column_stack([np.ones(500), rng.normal(size=500)])
+    >>> r = np.exp(x @ [0.5, 0.8])
+    >>> y = rng.poisson(rng.gamma(r, np.exp(x @ [1.0, 0.3]) / r))
+    >>> NegBinModel(y, x, x).fit().params.round(1)
+    array([1. , 0.3, 0.6, 0.9])
+    """
+
+    _design: Design | None = None
+
+    @classmethod
+    def from_formula(
+        cls,
+        formula: str,
+        data: pd.DataFrame | Mapping[str, Any],
+        dispersion: str = "~ 1",
+        *,
+        offset: ArrayLike | str | None = None,
+        exposure: ArrayLike | str | None = None,
+        weights: ArrayLike | str | None = None,
+        subset: ArrayLike | None = None,
+        missing: str = "drop",
+        _frames_up: int = 0,
+    ) -> Self:
+        """Make a model from formulas.
+
+        Parameters
+        ----------
+        formula : str
+            Response and mean, ``"y ~ x + C(g)"``.
+        data : DataFrame or mapping
+            The columns.
+        dispersion : str
+            Formula of the log size.
+        offset, exposure, weights : array_like or str, optional
+            Values or the names of columns.
+        subset : array_like, optional
+            Labels or a mask of the rows to use.
+        missing : str
+            What to do with rows that lack a value which is needed: ``"drop"`` (as statsmodels
+            does for formulas), ``"raise"``, or ``"none"``, which refuses them by column.
+
+        Returns
+        -------
+        NegBinModel
+
+        Raises
+        ------
+        FormulaError
+            If a formula cannot be used.
+        AlignmentError
+            If other arguments do not match.
+        """
+        check_choice("missing", missing, _MISSING)
+        left, tilde, right = formula.partition("~")
+        if not tilde or not left.strip():
+            msg = f"the formula {formula!r} has no response; write 'y ~ ...'."
+            raise FormulaError(msg)
+        scope = scope_of_caller(_frames_up)
+        obs = pd.DataFrame(data)
+        if subset is not None:
+            obs = obs.loc[subset]
+        response, mean = f"~ {left.strip()} - 1", f"~ {right.strip()}"
+        extras = {"offset": offset, "exposure": exposure, "weights": weights}
+        if missing != "none":
+            used = [name for name in extras.values() if isinstance(name, str)]
+            for key, text in (("response", response), ("mean", mean), ("dispersion", dispersion)):
+                used += columns_of_formula(key, text, obs, scope)
+            obs, extras = _complete_rows(obs, list(dict.fromkeys(used)), extras, missing)
+        endog = build_predictor("response", response, obs, scope).matrix
+        design = build_design(
+            {"mean": mean, "dispersion": dispersion},
+            obs,
+            offset=extras["offset"],
+            size_factors=extras["exposure"],
+            environment=scope,
+        )
+        model = cls(
+            pd.Series(endog[:, 0], obs.index, name=left.strip()),
+            _labelled(design.mean.matrix, list(design.mean.terms), obs.index),
+            _labelled(design.dispersion.matrix, list(design.dispersion.terms), obs.index),
+            offset=None if offset is None and exposure is None else design.offset,
+            weights=frequency_weights(extras["weights"], obs),
+        )
+        model.formula = formula
+        model._attach(design, obs)
+        return model
+
+    @classmethod
+    def of_design(cls, endog: pd.Series, design: Design, weights: FloatArray | None) -> Self:
+        """The model of one gene of a fit, with its frozen design."""
+        index = endog.index
+        model = cls(
+            endog,
+            _labelled(design.mean.matrix, list(design.mean.terms), index),
+            _labelled(design.dispersion.matrix, list(design.dispersion.terms), index),
+            offset=design.offset if design.offset.any() else None,
+            weights=weights,
+        )
+        model.formula = f"{endog.name} {design.mean.formula.expanded}"
+        model._attach(design, None)
+        return model
+
+    def _attach(self, design: Design, frame: pd.DataFrame | None) -> None:
+        self._design = design
+        # Where statsmodels looks for the terms of the mean.
+        self.data.model_spec = self.data.design_info = design.mean.info
+        if frame is not None:
+            self.data.frame = frame
+
+    def _data_and_design(self) -> tuple[Counts, Design]:
+        labels = self.data.row_labels
+        index = pd.RangeIndex(self.endog.size) if labels is None else pd.Index(labels)
+        name = self.endog_names if isinstance(self.endog_names, str) else "y"
+        frame = getattr(self.data, "frame", None)
+        obs = pd.DataFrame(index=index) if frame is None else frame
+        counts = read_counts(pd.DataFrame({name: self.endog}, index), obs=obs)
+        if self._design is not None:
+            return counts, self._design
+        p = self.exog.shape[1]
+        names = [str(term) for term in self.data.xnames]
+        design = Design(
+            matrix_predictor("mean", self.exog, names[:p]),
+            matrix_predictor(
+                "dispersion",
+                self.exog_dispersion,
+                [term.removeprefix(PREFIX) for term in names[p:]],
+            ),
+            offset_rules(obs, None, None),
+            self.total_offset(),
+        )
+        return counts, design
+
+    def fit(
+        self,
+        cov_type: str = "oim",
+        cov_kwds: Mapping[str, Any] | None = None,
+        *,
+        rank_deficient: str = "drop",
+        **ignored: Any,
+    ) -> Any:
+        """Fit by exact maximum likelihood.
+
+        Parameters
+        ----------
+        cov_type : str
+            ``"oim"`` (or statsmodels' word ``"nonrobust"``), ``"eim"``, ``"HC0"``, ``"HC1"`` or
+            ``"cluster"``.
+        cov_kwds : mapping, optional
+            For clusters: ``groups`` and ``use_correction``.
+        rank_deficient : str
+            As in :func:`nbglm.fit_negbin`.
+        **ignored
+            ``start_params``, ``method``, ``maxiter``, ``disp`` and other options of statsmodels'
+            optimisers are accepted, so that code which passes them runs; none is needed.
+
+        Returns
+        -------
+        NegBinModelResultsWrapper
+
+        Raises
+        ------
+        CountsError
+            If the response does not hold counts.
+        TypeError
+            If an option is unknown to statsmodels too.
+        RankError
+            If a design has aliased columns and ``rank_deficient="raise"``.
+        """
+        for name in ignored:
+            if name not in _OPTIMISER_OPTIONS:
+                msg = f"fit() has no argument {name!r}."
+                known = ("cov_type", "cov_kwds", *_OPTIMISER_OPTIONS)
+                raise TypeError(msg + did_you_mean(name, known))
+        counts, design = self._data_and_design()
+        kind = "oim" if cov_type == "nonrobust" else cov_type
+        tables = fit_design(
+            counts,
+            design,
+            getattr(self, "weights", None),
+            covariance_rule(kind, cov_kwds, counts.obs),
+            rank_deficient=rank_deficient,
+        )
+        return NegBinModelResultsWrapper(NegBinModelResults(self, tables, 0))
+
+
+def _complete_rows(
+    obs: pd.DataFrame, used: list[str], extras: dict[str, Any], missing: str
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Rows without a missing value in what is used."""
+    complete = obs[used].notna().all(axis=1).to_numpy()
+    for part in extras.values():
+        if part is not None and not isinstance(part, str) and len(part) == len(obs):
+            complete &= pd.notna(np.asarray(part))
+    if complete.all():
+        return obs, extras
+    if missing == "raise":
+        lacking = [name for name in used if obs[name].isna().any()]
+        msg = (
+            f"{(~complete).sum()} of {len(obs)} rows lack a value, in {some_of(lacking)}; drop "
+            f"them (missing='drop') or fill them in."
+        )
+        raise AlignmentError(msg)
+    kept = {
+        name: part
+        if part is None or isinstance(part, str) or len(part) != len(obs)
+        else np.asarray(part)[complete]
+        for name, part in extras.items()
+    }
+    return obs[complete], kept
+
+
+def gene_results(tables: NegBinResults, position: int) -> NegBinModelResultsWrapper:
+    """Results of one gene of a fit, without fitting it again.
+
+    Parameters
+    ----------
+    tables : NegBinResults
+        The fit.
+    position : int
+        Number of the gene.
+
+    Returns
+    -------
+    NegBinModelResultsWrapper
+    """
+    counts = tables.counts
+    endog = pd.Series(counts.gene(position), counts.obs.index, name=str(counts.genes[position]))
+    model = NegBinModel.of_design(endog, tables.design, tables.weights)
+    return NegBinModelResultsWrapper(NegBinModelResults(model, tables, position))

@@ -1,0 +1,305 @@
+"""Predictions of one response, with the limits of infinite coefficients."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from statsmodels.base._prediction_inference import (
+    PredictionResultsBase,
+    PredictionResultsMonotonic,
+)
+from statsmodels.discrete.discrete_model import CountResults
+
+from nbglm.contrasts import estimable
+from nbglm.hypotheses import distinct_rows
+from nbglm.likelihood import loglik, score
+from nbglm.prediction import predict
+from nbglm.quantities import embedded
+from nbglm.results import NegBinResults
+from nbglm.single.likelihood import WHICH, check_choice
+
+if TYPE_CHECKING:
+    from nbglm.single.model import NegBinModel
+
+__all__ = ["Predictions"]
+
+FloatArray = NDArray[np.float64]
+
+
+class Predictions(CountResults):
+    """What :class:`~nbglm.single.results.NegBinModelResults` predicts."""
+
+    model: NegBinModel
+    gene_name: str
+    _tables: NegBinResults
+    _position: int
+
+    def _rows(
+        self,
+        exog: Any,
+        exog_dispersion: Any,
+        offset: Any,
+        exposure: Any,
+        *,
+        transform: bool,
+    ) -> tuple[FloatArray, FloatArray, FloatArray, pd.Index | None]:
+        """Designs and offset of new rows, or of those of the fit."""
+        model = self.model
+        if exog is None:
+            total = model.total_offset()
+            if offset is not None or exposure is not None:
+                total = model.new_offset(offset, exposure, total.size)
+            return model.exog, model.size_rows(None, exog_dispersion), total, self._row_labels
+        design = self._tables.design
+        if transform and hasattr(model, "formula"):
+            frame = pd.DataFrame(exog)
+            x, z, total = design.replay(frame, offset, exposure)
+            return x, z, total, frame.index
+        x = np.atleast_2d(np.asarray(exog, dtype=np.float64))
+        z = model.size_rows(x, exog_dispersion)
+        return x, z, model.new_offset(offset, exposure, x.shape[0]), getattr(exog, "index", None)
+
+    @property
+    def _row_labels(self) -> pd.Index | None:
+        labels = self.model.data.row_labels
+        return None if labels is None else pd.Index(labels)
+
+    def _mean_and_size(
+        self, x: FloatArray, z: FloatArray, offset: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        one = slice(self._position, self._position + 1)
+        mean, size = predict(self._tables.arrays, x, z, offset, one)
+        return mean[:, 0], size[:, 0]
+
+    def predict(
+        self,
+        exog: Any = None,
+        transform: bool = True,
+        *,
+        exog_dispersion: Any = None,
+        offset: Any = None,
+        exposure: Any = None,
+        which: str = "mean",
+        y_values: Any = None,
+    ) -> Any:
+        """Predict, with the limits of infinite coefficients.
+
+        Parameters
+        ----------
+        exog : DataFrame or array_like, optional
+            New rows: of the data if the model has formulas, else of the design of the mean. Those
+            of the fit by default.
+        transform : bool
+            Whether to apply the formulas to `exog`.
+        exog_dispersion : array_like, optional
+            Rows of the design of the size, without formulas.
+        offset, exposure : array_like or str, optional
+            Of the new rows.
+        which : str
+            ``"mean"`` (counts), ``"dispersion"`` (the size ``r``), ``"var"`` (counts squared),
+            ``"linear"`` (log mean), ``"linear-dispersion"`` (log size), or ``"prob"``.
+        y_values : array_like, optional
+            Counts whose probabilities are wanted; 0 to the largest count by default.
+
+        Returns
+        -------
+        Series or DataFrame (probabilities)
+
+        Raises
+        ------
+        ValueError
+            If `which` is unknown.
+        """
+        check_choice("which", which, WHICH)
+        x, z, total, index = self._rows(
+            exog, exog_dispersion, offset, exposure, transform=transform
+        )
+        mean, size = self._mean_and_size(x, z, total)
+        if which == "prob":
+            from nbglm.distribution import negbin
+
+            y = np.arange(self.model.endog.max() + 1) if y_values is None else y_values
+            table = negbin.pmf(np.asarray(y), mean[:, None], size[:, None])
+            return pd.DataFrame(table, index, np.asarray(y))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            values = {
+                "mean": mean,
+                "dispersion": size,
+                "var": mean + mean**2 / size,
+                "linear": np.log(mean),
+                "linear-dispersion": np.log(size),
+            }[which]
+        return pd.Series(values, index, name=self.gene_name)
+
+    def get_prediction(
+        self,
+        exog: Any = None,
+        transform: bool = True,
+        which: str = "mean",
+        row_labels: Any = None,
+        average: bool = False,
+        agg_weights: Any = None,
+        *,
+        exog_dispersion: Any = None,
+        offset: Any = None,
+        exposure: Any = None,
+        y_values: Any = None,
+    ) -> Any:
+        """Predictions with standard errors and intervals, as statsmodels' own results have them.
+
+        Parameters
+        ----------
+        exog, transform, which, exog_dispersion, offset, exposure, y_values
+            As in :meth:`predict`.
+        row_labels : sequence, optional
+            Labels of the rows.
+        average : bool
+            Average over the rows, with `agg_weights`.
+        agg_weights : array_like, optional
+            Weights of the average.
+
+        Returns
+        -------
+        statsmodels.base._prediction_inference.PredictionResultsBase
+            Means and sizes have intervals that are made on the log scale.
+        """
+        check_choice("which", which, WHICH)
+        x, z, total, index = self._rows(
+            exog, exog_dispersion, offset, exposure, transform=transform
+        )
+        labels = index if row_labels is None else row_labels
+        if which in ("var", "prob") or average:
+            return self._by_delta_method(which, x, z, total, y_values, labels, average, agg_weights)
+        linear, error = self._linear_with_error(x, z, total, of_mean=which in ("mean", "linear"))
+        if which.startswith("linear"):
+            return PredictionResultsMonotonic(
+                linear, error**2, linear, error, np.asarray, np.ones_like, row_labels=labels
+            )
+        value = np.exp(linear)
+        return PredictionResultsMonotonic(
+            value, (value * error) ** 2, linear, error, np.exp, np.exp, row_labels=labels
+        )
+
+    def _by_delta_method(
+        self,
+        which: str,
+        x: FloatArray,
+        z: FloatArray,
+        offset: FloatArray,
+        y_values: Any,
+        labels: Any,
+        average: bool,
+        agg_weights: Any,
+    ) -> PredictionResultsBase:
+        """Predictions, or their average, with errors from derivatives by the coefficients."""
+        value, slopes = self._value_and_slopes(which, x, z, offset, y_values)
+        # Where an estimate is infinite there is no standard error.
+        told = np.logical_and(*(self._told(x, z, of_mean=part) for part in (True, False)))
+        slopes[~told] = np.nan
+        if average:
+            weight = np.ones(x.shape[0]) if agg_weights is None else np.asarray(agg_weights)
+            weight = weight / x.shape[0]  # as in statsmodels: weights are not normalised
+            value, slopes = np.atleast_1d(weight @ value), np.tensordot(weight, slopes, axes=1)
+            labels = None
+        elif value.ndim == 2:
+            y = np.arange(value.shape[1]) if y_values is None else y_values
+            rows = np.arange(value.shape[0]) if labels is None else labels
+            labels = pd.MultiIndex.from_product([rows, y], names=[None, "y"])
+        slopes = slopes.reshape(value.size, -1)
+        variance = ((slopes @ self._tables.root[self._position]) ** 2).sum(axis=1)
+        return PredictionResultsBase(value.ravel(), variance, row_labels=labels)
+
+    def _told(self, x: FloatArray, z: FloatArray, *, of_mean: bool) -> NDArray[np.bool_]:
+        """Which rows have a finite log mean or log size."""
+        tables = self._tables
+        rows = embedded(tables, x if of_mean else z, "mean" if of_mean else "dispersion")
+        return estimable(tables.arrays, *distinct_rows(tables), rows)[self._position]
+
+    def _value_and_slopes(
+        self, which: str, x: FloatArray, z: FloatArray, offset: FloatArray, y_values: Any
+    ) -> tuple[FloatArray, FloatArray]:
+        """What is predicted, and its derivatives by all coefficients along a last axis."""
+        mean, size = self._mean_and_size(x, z, offset)
+        none = np.zeros_like(mean)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            eta, zeta = np.log(mean), np.log(size)
+            square = mean**2 / size
+        if which == "prob":
+            y = np.arange(self.model.endog.max() + 1) if y_values is None else np.asarray(y_values)
+            factors = score(y, eta[:, None], zeta[:, None])
+            value = np.exp(loglik(y, eta[:, None], zeta[:, None]))
+            by_eta, by_zeta = value * factors[..., 0], value * factors[..., 1]
+            x, z = x[:, None, :], z[:, None, :]
+        else:
+            value, by_eta, by_zeta = {
+                "mean": (mean, mean, none),
+                "linear": (eta, none + 1.0, none),
+                "var": (mean + square, mean + 2.0 * square, -square),
+                "dispersion": (size, none, size),
+                "linear-dispersion": (zeta, none, none + 1.0),
+            }[which]
+        return value, np.concatenate([by_eta[..., None] * x, by_zeta[..., None] * z], axis=-1)
+
+    def _linear_with_error(
+        self, x: FloatArray, z: FloatArray, offset: FloatArray, *, of_mean: bool
+    ) -> tuple[FloatArray, FloatArray]:
+        """Log means or log sizes with their standard errors; NaN where these do not exist."""
+        tables, p = self._tables, x.shape[1]
+        root = tables.root[self._position]
+        error = np.linalg.norm(x @ root[:p] if of_mean else z @ root[p:], axis=1)
+        error[~self._told(x, z, of_mean=of_mean)] = np.nan
+        with np.errstate(divide="ignore"):
+            return np.log(self._mean_and_size(x, z, offset)[0 if of_mean else 1]), error
+
+    def get_distribution(
+        self,
+        exog: Any = None,
+        transform: bool = True,
+        *,
+        exog_dispersion: Any = None,
+        offset: Any = None,
+        exposure: Any = None,
+    ) -> Any:
+        """Predictive distribution of each row, as a frozen distribution of scipy.
+
+        Parameters
+        ----------
+        exog, transform, exog_dispersion, offset, exposure
+            As in :meth:`predict`.
+
+        Returns
+        -------
+        scipy.stats.rv_frozen
+            A size of infinity is the Poisson, a mean of 0 the constant 0.
+        """
+        from nbglm.distribution import negbin
+
+        x, z, total, _ = self._rows(exog, exog_dispersion, offset, exposure, transform=transform)
+        return negbin(*self._mean_and_size(x, z, total))
+
+    @cached_property
+    def fittedvalues(self) -> pd.Series:
+        """Fitted means on the count scale."""
+        return self.predict()
+
+    @cached_property
+    def resid(self) -> pd.Series:
+        """Counts less fitted means."""
+        return self.model.endog - self.fittedvalues
+
+    @cached_property
+    def resid_response(self) -> pd.Series:
+        """Counts less fitted means."""
+        return self.resid
+
+    @cached_property
+    def resid_pearson(self) -> pd.Series:
+        """Pearson residuals; 0 where the fitted mean is 0, as only counts of 0 have it."""
+        deviation = np.sqrt(self.predict(which="var"))
+        with np.errstate(invalid="ignore"):
+            residual = self.resid / deviation
+        return residual.where((self.fittedvalues > 0) | (self.model.endog > 0), 0.0)
