@@ -1,7 +1,8 @@
 """The data sets on which nbglm is compared with other packages.
 
 ``python validation/cases.py FOLDER`` writes each as ``FOLDER/<name>.counts.csv`` (cells x genes),
-``.x.csv`` and ``.z.csv`` (the design columns that every package is given), ``.offset.csv``.
+``.x.csv`` and ``.z.csv`` (the design columns that every package is given), ``.obs.csv`` and
+``.offset.csv``.
 """
 
 from __future__ import annotations
@@ -118,6 +119,7 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for case in [*small_cases(), *pancreas_cases()]:
         x, z = case.designs()
+        case.obs.to_csv(folder / f"{case.name}.obs.csv", index=False, float_format="%.17g")
         case.counts.to_csv(folder / f"{case.name}.counts.csv", index=False)
         x.to_csv(folder / f"{case.name}.x.csv", index=False, float_format="%.17g")
         z.to_csv(folder / f"{case.name}.z.csv", index=False, float_format="%.17g")
