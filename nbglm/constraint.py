@@ -18,6 +18,7 @@ from scipy.linalg import block_diag, qr
 from nbglm.basis import orthonormal_basis
 from nbglm.boundary import resolve
 from nbglm.climb import climb_block
+from nbglm.geometry import Geometry
 from nbglm.problem import Problem
 
 __all__ = ["Constraint", "Supremum", "supremum"]
@@ -166,14 +167,14 @@ class Supremum(NamedTuple):
 
 
 def supremum(
-    problem: Problem, cells: IntArray, counts: FloatArray, max_evaluations: int
+    geometry: Geometry, cells: IntArray, counts: FloatArray, max_evaluations: int
 ) -> Supremum:
     """Fit one gene for the sake of its log-likelihood.
 
     Parameters
     ----------
-    problem : Problem
-        Designs and offsets.
+    geometry : Geometry
+        Of the problem; what it finds for one gene it remembers for the next.
     cells, counts : ndarray, shape (nonzeros,)
         Cells with a positive count, and the counts.
     max_evaluations : int
@@ -185,9 +186,9 @@ def supremum(
     """
     indptr = np.array([0, cells.size])
     block = climb_block(
-        indptr, cells, counts, problem.layout, max_evaluations=max_evaluations, screen=True
+        indptr, cells, counts, geometry.problem.layout, max_evaluations=max_evaluations, screen=True
     )
     if not block.flags[0]:
         return Supremum(float(block.value[0]), block.theta[0], converged=True)
-    fit = resolve(problem, cells, counts, max_evaluations, block.unless_separable(0))
+    fit = resolve(geometry, cells, counts, max_evaluations, block.unless_separable(0))
     return Supremum(fit.value, None, fit.converged)

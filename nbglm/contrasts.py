@@ -91,6 +91,10 @@ def _sign_at_limit(c: FloatArray, falling: FloatArray, idle: FloatArray) -> floa
     rows = np.unique(rows[size[:, 0] > 0.0] / size[size[:, 0] > 0.0], axis=0)
     along = c @ idle
     along = along / np.abs(along).max()
+    # A multiple of one of the rows, as for the mean of a silent level, needs no search.
+    for sign in (1.0, -1.0):
+        if (np.abs(rows - sign * along).max(axis=1) < _ZERO).any():
+            return -sign
     ends = [
         linprog(sign * along, rows, np.zeros(len(rows)), bounds=(-1.0, 1.0), method="highs").fun
         for sign in (1.0, -1.0)

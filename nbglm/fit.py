@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from nbglm.boundary import Resolved, resolve
 from nbglm.climb import BlockFit, climb_block, inverse_root
+from nbglm.geometry import Geometry
 from nbglm.problem import Problem
 from nbglm.status import COEF_STATUS, GENE_STATUS
 
@@ -185,10 +186,11 @@ def fit_block(indptr: IntArray, cells: IntArray, counts: FloatArray, problem: Pr
         indptr, cells, counts, problem.layout, max_evaluations=MAX_EVALUATIONS, screen=True
     )
     fit = _interior(problem, block)
+    geometry = Geometry(problem)
     for g in np.flatnonzero(block.flags):
         part = slice(indptr[g], indptr[g + 1])
         first = block.unless_separable(int(g))
-        resolved = resolve(problem, cells[part], counts[part], MAX_EVALUATIONS, first)
+        resolved = resolve(geometry, cells[part], counts[part], MAX_EVALUATIONS, first)
         row = _limit(problem, resolved)
         for name, value in row.items():
             getattr(fit, name)[g] = value

@@ -18,6 +18,7 @@ from nbglm.contrasts import Combinations, combine, informed_ranks
 from nbglm.design import LinearPredictor
 from nbglm.exceptions import HypothesisError, did_you_mean, some_of
 from nbglm.fit import MAX_EVALUATIONS
+from nbglm.geometry import Geometry
 from nbglm.parallel import over_genes
 from nbglm.status import COEF_STATUS
 
@@ -218,11 +219,12 @@ def adjusted(pvalues: FloatArray, method: str) -> FloatArray:
 
 def _ratios(tables: FitTables, hypothesis: Hypothesis, genes: NDArray[np.intp]) -> FloatArray:
     """``2 (llf - supremum under the hypothesis)`` for some genes; NaN if a fit failed."""
-    problem = Constraint(tables.problem, hypothesis.matrix).at(hypothesis.constants)
+    constraint = Constraint(tables.problem, hypothesis.matrix)
+    geometry = Geometry(constraint.at(hypothesis.constants))
 
     def ratio(gene: int) -> float:
         _, cells, counts = tables.counts.block(gene, gene + 1)
-        null = supremum(problem, cells, counts, MAX_EVALUATIONS)
+        null = supremum(geometry, cells, counts, MAX_EVALUATIONS)
         return 2.0 * max(0.0, tables.arrays.llf[gene] - null.value) if null.converged else np.nan
 
     return np.array(over_genes(ratio, (int(gene) for gene in genes)))

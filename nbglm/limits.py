@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from nbglm.constraint import Constraint
 from nbglm.counts import Counts
 from nbglm.fit import FitArrays
+from nbglm.geometry import Geometry
 from nbglm.parallel import over_genes
 from nbglm.problem import Problem
 from nbglm.profile import Estimate, lr_pvalue, profile_limits
@@ -106,12 +107,16 @@ def limit_pvalues(fit: FitArrays, problem: Problem, counts: Counts, genes: IntAr
         NaN for all other coefficients.
     """
     coefficients = _Coefficients(fit, problem, counts)
+    nulls: dict[int, Geometry] = {}
     pvalues = np.full((genes.size, fit.coef.shape[1]), np.nan)
     at_limit = np.isin(fit.coef_status[genes], _AT_LIMIT)
 
     def one_gene(row: int) -> None:
-        for k in np.flatnonzero(at_limit[row]):
-            pvalues[row, k] = lr_pvalue(coefficients.estimate(int(genes[row]), int(k)))
+        for k in map(int, np.flatnonzero(at_limit[row])):
+            estimate = coefficients.estimate(int(genes[row]), k)
+            if k not in nulls:
+                nulls[k] = Geometry(estimate.constraint.at(0.0))
+            pvalues[row, k] = lr_pvalue(estimate, nulls[k])
 
     over_genes(one_gene, np.flatnonzero(at_limit.any(axis=1)))
     return pvalues

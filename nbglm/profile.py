@@ -21,6 +21,7 @@ from scipy.special import chdtrc, ndtri
 from nbglm.climb import has_flat_size
 from nbglm.constraint import Constraint, supremum
 from nbglm.fit import MAX_EVALUATIONS
+from nbglm.geometry import Geometry
 from nbglm.newton import CONVERGED, maximise
 from nbglm.objective import collect_counts
 
@@ -80,7 +81,7 @@ class _Profile:
             if ascent.code == CONVERGED and not has_flat_size(problem.layout, -ascent.hessian):
                 self._theta = ascent.theta
                 return float(ascent.value)
-        found = supremum(problem, estimate.cells, estimate.counts, MAX_EVALUATIONS)
+        found = supremum(Geometry(problem), estimate.cells, estimate.counts, MAX_EVALUATIONS)
         self._theta = found.theta
         return found.value
 
@@ -176,21 +177,22 @@ def profile_limits(estimate: Estimate, alpha: float) -> tuple[float, float]:
     return limits[0], limits[1]
 
 
-def lr_pvalue(estimate: Estimate) -> float:
+def lr_pvalue(estimate: Estimate, null: Geometry) -> float:
     """P-value of the likelihood-ratio test that a coefficient is 0.
 
     Parameters
     ----------
     estimate : Estimate
         The coefficient.
+    null : Geometry
+        Of the problem in which it is 0.
 
     Returns
     -------
     float
         From chi-squared with one degree of freedom.
     """
-    problem = estimate.constraint.at(0.0)
-    null = supremum(problem, estimate.cells, estimate.counts, MAX_EVALUATIONS)
-    return (
-        float(chdtrc(1, 2.0 * max(0.0, estimate.llf - null.value))) if null.converged else math.nan
-    )
+    found = supremum(null, estimate.cells, estimate.counts, MAX_EVALUATIONS)
+    if not found.converged:
+        return math.nan
+    return float(chdtrc(1, 2.0 * max(0.0, estimate.llf - found.value)))

@@ -18,6 +18,7 @@ __all__ = ["recession_direction"]
 
 FloatArray = NDArray[np.float64]
 
+_CLOSE = 1e-6  # to half a turn, in radians
 _ZERO = 1e-10  # entries of a product of unit-scaled quantities below this are rounding
 
 
@@ -67,7 +68,11 @@ def recession_direction(fixed: FloatArray, free: FloatArray) -> FloatArray | Non
     else:
         # Only the signs of the products matter, so every row may be given the same size.
         moved = moved[moving] / np.abs(moved[moving]).max(axis=1, keepdims=True)
-        found = _largest_support(np.unique(moved, axis=0))
+        found = _in_the_plane(moved) if moved.shape[1] == 2 else None
+        if found is None:
+            found = _largest_support(np.unique(moved, axis=0))
+        elif not found.any():
+            return None
         if found is None:
             return None
         along = found
@@ -75,6 +80,25 @@ def recession_direction(fixed: FloatArray, free: FloatArray) -> FloatArray | Non
     size = np.abs(direction * scale).max()
     direction[np.abs(direction * scale) < _ZERO * size] = 0.0
     return np.asarray(direction)
+
+
+def _in_the_plane(rows: FloatArray) -> FloatArray | None:
+    """As :func:`_largest_support` for two columns: 0 where there is none, None if it is close."""
+    angles = np.sort(np.arctan2(rows[:, 1], rows[:, 0]))
+    gaps = np.diff(angles, append=angles[0] + 2.0 * np.pi)
+    widest = int(np.argmax(gaps))
+    if abs(gaps[widest] - np.pi) < _CLOSE:
+        return None
+    if gaps[widest] < np.pi:
+        return np.zeros(2)
+    # All rows lie within less than half a turn. Of the directions that lower each of them one of
+    # the axes is the simplest to tell; the way back from the middle always does.
+    axes = np.vstack([np.eye(2), -np.eye(2)])
+    lowering = (rows @ axes.T).max(axis=0) < -_CLOSE
+    if lowering.any():
+        return axes[int(np.argmax(lowering))]
+    middle = angles[widest] + 0.5 * gaps[widest]
+    return np.array([np.cos(middle), np.sin(middle)])
 
 
 def _largest_support(rows: FloatArray) -> FloatArray | None:
