@@ -26,6 +26,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from joblib import Parallel, delayed
 
 import nbglm
 
@@ -70,6 +71,7 @@ def one_cell(
     seed: int, scenario: str, n: int, mean: float, size: float, repeats: int, profiles: int
 ) -> list[dict[str, object]]:
     """All intervals and tests of one cell of the grid."""
+    warnings.simplefilter("ignore", nbglm.NbglmWarning)
     rng = np.random.default_rng([seed, n, int(10 * mean), int(10 * size), len(scenario)])
     counts, obs = simulate(rng, scenario, n, mean, size, repeats)
     fit = nbglm.fit_negbin(counts, "~ group", obs=obs, progress=False)
@@ -174,15 +176,18 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=2000)
     parser.add_argument("--profiles", type=int, default=500)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--jobs", type=int, default=2)
     options = parser.parse_args()
-    warnings.simplefilter("ignore", nbglm.NbglmWarning)
-    rows: list[dict[str, object]] = []
     grid = itertools.product(("right", "wrong", "donors"), CELLS, MEANS, SIZES)
-    for scenario, n, mean, size in grid:
-        rows += one_cell(options.seed, scenario, n, mean, size, options.repeats, options.profiles)
-    for n, mean in itertools.product(CELLS, MEANS):
-        rows += poisson_cell(options.seed, n, mean, options.repeats)
-    table = pd.DataFrame(rows)
+    tasks = [
+        delayed(one_cell)(options.seed, *cell, options.repeats, options.profiles) for cell in grid
+    ]
+    tasks += [
+        delayed(poisson_cell)(options.seed, *cell, options.repeats)
+        for cell in itertools.product(CELLS, MEANS)
+    ]
+    found = Parallel(n_jobs=options.jobs)(tasks)
+    table = pd.DataFrame(itertools.chain.from_iterable(found))
     error = np.sqrt(0.95 * 0.05 / table["intervals"].clip(lower=1))
     table["outside"] = (table["coverage"] - 0.95).abs() > 3.0 * error
     options.out.mkdir(parents=True, exist_ok=True)
