@@ -11,8 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nbglm.comparison import lr_frame
-from nbglm.design import LinearPredictor
 from nbglm.fit import FitArrays, fit_blocks
+from nbglm.predictor import LinearPredictor
 from nbglm.problem import make_problem
 
 if TYPE_CHECKING:

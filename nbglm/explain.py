@@ -16,8 +16,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nbglm.basis import null_space
-from nbglm.design import Design, LinearPredictor
+from nbglm.design import Design
 from nbglm.prediction import predict
+from nbglm.predictor import LinearPredictor
 from nbglm.status import COEF_STATUS, GENE_STATUS, SENTENCES
 
 if TYPE_CHECKING:

@@ -15,11 +15,11 @@ from scipy.special import chdtrc, ndtr, ndtri
 from nbglm.basis import orthonormal_basis
 from nbglm.constraint import Constraint, supremum
 from nbglm.contrasts import Combinations, combine, informed_ranks
-from nbglm.design import LinearPredictor
 from nbglm.exceptions import HypothesisError, did_you_mean, some_of
 from nbglm.fit import MAX_EVALUATIONS
 from nbglm.geometry import Geometry
 from nbglm.parallel import over_genes
+from nbglm.predictor import LinearPredictor
 from nbglm.status import COEF_STATUS
 
 if TYPE_CHECKING:

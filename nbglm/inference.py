@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 
 from nbglm.anova import TYPES, anova
-from nbglm.design import build_predictor, scope_of_caller
 from nbglm.estimates import estimates, with_tests
 from nbglm.hypotheses import check_component, read_hypothesis, t_test, wald_test
 from nbglm.intervals import FitIntervals, check_level
 from nbglm.overdispersion import overdispersion_tests
+from nbglm.predictor import build_predictor, scope_of_caller
 from nbglm.quantities import (
     contrast_quantities,
     marginal_quantities,

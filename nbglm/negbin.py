@@ -14,10 +14,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from nbglm.clusters import CovarianceRule, covariance_rule
 from nbglm.counts import Counts, GeneBlock, read_counts
-from nbglm.design import Design, build_design, scope_of_caller
+from nbglm.design import Design, build_design
 from nbglm.exceptions import AlignmentError, NbglmWarning, RankError, did_you_mean, some_of
 from nbglm.fit import FitArrays, fit_blocks
 from nbglm.offset import cell_values
+from nbglm.predictor import scope_of_caller
 from nbglm.problem import Problem, make_problem
 from nbglm.results import NegBinResults
 from nbglm.status import GENE_STATUS

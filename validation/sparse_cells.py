@@ -17,7 +17,7 @@ TYPES = ("Alpha", "Beta", "Delta", "Ductal", "Epsilon", "Ngn3")
 SHARES = (0.25, 0.25, 0.1, 0.3, 0.02, 0.08)
 
 
-def sparse_cells(seed: int = 0) -> AnnData:
+def sparse_cells(seed: int = 0, genes: int = GENES) -> AnnData:
     """Counts with obs columns ``type``, ``time``, ``batch`` and ``size_factor``."""
     rng = np.random.default_rng(seed)
     kind = rng.choice(len(TYPES), CELLS, p=SHARES)
@@ -25,7 +25,7 @@ def sparse_cells(seed: int = 0) -> AnnData:
     batch = rng.integers(0, 2, CELLS)
     size_factor = np.exp(rng.normal(scale=0.4, size=CELLS))
     columns = []
-    for gene in range(GENES):
+    for gene in range(genes):
         if gene % 10 < 3:
             y = np.zeros(CELLS, dtype=np.int64)
             np.add.at(y, rng.choice(CELLS, rng.integers(0, 10)), 1)
@@ -48,5 +48,5 @@ def sparse_cells(seed: int = 0) -> AnnData:
         },
         index=[f"cell_{i}" for i in range(CELLS)],
     )
-    names = pd.DataFrame(index=[f"gene_{i:04d}" for i in range(GENES)])
+    names = pd.DataFrame(index=[f"gene_{i:04d}" for i in range(genes)])
     return AnnData(sparse.hstack(columns).tocsr(), obs=obs, var=names)

@@ -1,0 +1,338 @@
+"""A formula and obs become a design matrix, frozen so that new rows get the same columns.
+
+This is the only module that knows patsy.
+"""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import pandas as pd
+import patsy
+from numpy.typing import NDArray
+
+from nbglm.columns import Column, freeze_column
+from nbglm.exceptions import FormulaError, did_you_mean, some_of
+from nbglm.formula import PreparedFormula, prepare_formula, variables_in
+
+__all__ = [
+    "LinearPredictor",
+    "Scope",
+    "build_predictor",
+    "columns_of_formula",
+    "matrix_predictor",
+    "scope_of_caller",
+]
+
+FloatArray = NDArray[np.float64]
+
+Scope: TypeAlias = patsy.EvalEnvironment
+"""Where functions and variables in formulas are looked up."""
+
+_KEEP_ALL_ROWS = patsy.NAAction(NA_types=[])  # missing values are refused by name before this
+
+
+@dataclass(frozen=True)
+class LinearPredictor:
+    """One formula with its design matrix.
+
+    Attributes
+    ----------
+    key : str
+        ``mean`` or ``dispersion``.
+    formula : PreparedFormula
+        As given, and expanded.
+    terms : tuple of str
+        Column labels, exactly patsy's for well-formed names.
+    term_slices : dict
+        Columns of each term.
+    columns : dict of str to Column
+        The columns of obs that it uses.
+    matrix : ndarray, shape (cells, terms)
+        The design of the fit, read-only.
+    """
+
+    key: str
+    formula: PreparedFormula
+    terms: tuple[str, ...]
+    term_slices: Mapping[str, slice]
+    columns: Mapping[str, Column]
+    matrix: FloatArray
+    info: patsy.DesignInfo
+
+    def linear_constraint(self, written: object) -> tuple[FloatArray, FloatArray]:
+        """Linear combinations of the coefficients in patsy's language.
+
+        Parameters
+        ----------
+        written : str, sequence, mapping or array_like
+            As patsy's ``DesignInfo.linear_constraint`` reads them.
+
+        Returns
+        -------
+        coefs, constants : ndarray, shape (rows, terms) and (rows,)
+
+        Raises
+        ------
+        ValueError
+            If they cannot be read.
+        """
+        try:
+            constraint = patsy.DesignInfo(list(self.terms)).linear_constraint(written)
+        except patsy.PatsyError as error:
+            raise ValueError(str(error).splitlines()[0]) from error
+        return np.asarray(constraint.coefs), np.asarray(constraint.constants).ravel()
+
+    def rebuild(self, obs: pd.DataFrame) -> FloatArray:
+        """The design matrix of new rows: same levels, contrasts, knots and centres.
+
+        Parameters
+        ----------
+        obs : DataFrame
+            New rows, with the columns that the formula uses.
+
+        Returns
+        -------
+        ndarray, shape (rows, terms)
+
+        Raises
+        ------
+        FormulaError
+            If a column is missing or of another kind, or a level is unknown to the fit.
+        """
+        data = {}
+        for name, column in self.columns.items():
+            series = _series(obs, name)
+            if series is None:
+                msg = (
+                    f"the {self.key} formula {self.formula.given!r} needs the column {name!r}, "
+                    f"which the new obs lacks (it has {some_of(obs.columns, 8)})."
+                )
+                raise FormulaError(msg + did_you_mean(name, obs.columns))
+            data[_inside(self.formula, name)] = column.values(series)
+        matrix = _evaluate(self.key, self.formula, self.info, data, len(obs))
+        _refuse_non_finite(self.key, self.terms, matrix, obs.index)
+        return matrix
+
+
+def _series(obs: pd.DataFrame, name: str) -> pd.Series | None:
+    position = [str(column) for column in obs.columns]
+    return obs.iloc[:, position.index(name)] if name in position else None
+
+
+def _inside(formula: PreparedFormula, name: str) -> str:
+    """The name under which patsy knows a column."""
+    alias = f"nbglm_column_{formula.columns.index(name)}_"
+    return alias if alias in formula.patsy else name
+
+
+def _parse(key: str, formula: PreparedFormula) -> patsy.ModelDesc:
+    try:
+        return patsy.ModelDesc.from_formula(formula.patsy)
+    except (patsy.PatsyError, SyntaxError) as error:
+        cause = str(error).splitlines()[0]
+        msg = f"the {key} formula {formula.given!r} cannot be read: {formula.restore(cause)}."
+        raise FormulaError(msg) from error
+
+
+def _used_columns(
+    key: str,
+    formula: PreparedFormula,
+    description: patsy.ModelDesc,
+    environment: Scope,
+) -> list[str]:
+    """Columns of obs that a formula uses; a name that is nothing at all is an error."""
+    used: dict[str, None] = {}
+    for term in description.rhs_termlist:
+        for factor in term.factors:
+            try:
+                values, functions = variables_in(factor.code)
+            except SyntaxError as error:
+                msg = f"{formula.restore(factor.code)!r} in the {key} formula is not an expression."
+                raise FormulaError(msg) from error
+            for name in values:
+                column = formula.column_of(name)
+                if column in formula.columns:
+                    used[column] = None
+                elif not _defined(name, environment):
+                    msg = (
+                        f"{name!r} in the {key} formula {formula.given!r} is neither a column of "
+                        f"obs ({some_of(formula.columns, 8)}) nor a variable in scope."
+                    )
+                    raise FormulaError(msg + did_you_mean(name, formula.columns))
+            for name in functions:
+                if not _defined(name, environment):
+                    msg = (
+                        f"{name!r} in the {key} formula {formula.given!r} is no known function; "
+                        "define it where the fit is called, or use patsy's or numpy's (np.log)."
+                    )
+                    raise FormulaError(msg + did_you_mean(name, patsy.builtins.__all__))
+    return list(used)
+
+
+def _defined(name: str, environment: Scope) -> bool:
+    if name in patsy.builtins.__all__ or hasattr(builtins, name):
+        return True
+    try:
+        environment.namespace[name]
+    except KeyError:
+        return False
+    return True
+
+
+def _evaluate(
+    key: str,
+    formula: PreparedFormula,
+    what: patsy.DesignInfo,
+    data: Mapping[str, object],
+    rows: int,
+) -> FloatArray:
+    """Numbers of a design, with patsy's complaints in the user's names."""
+    try:
+        # A frame, so that a formula without columns knows its number of rows.
+        frame = pd.DataFrame(dict(data), index=range(rows))
+        (matrix,) = patsy.build_design_matrices([what], frame, NA_action=_KEEP_ALL_ROWS)
+    except (patsy.PatsyError, NotImplementedError, TypeError, ValueError, KeyError) as error:
+        raise _translate(key, formula, error) from error
+    return np.ascontiguousarray(matrix, dtype=np.float64)
+
+
+def _translate(key: str, formula: PreparedFormula, error: Exception) -> FormulaError:
+    cause = formula.restore(str(error).strip().splitlines()[0])
+    if "outermost knots" in cause:
+        cause = (
+            "a value lies outside the range of the spline at the fit; a spline says nothing there"
+        )
+    return FormulaError(f"the {key} formula {formula.given!r} failed on these rows: {cause}.")
+
+
+def _refuse_non_finite(
+    key: str, terms: tuple[str, ...], matrix: FloatArray, index: pd.Index
+) -> None:
+    bad = ~np.isfinite(matrix)
+    if bad.any():
+        row, column = (int(i) for i in np.argwhere(bad)[0])
+        msg = (
+            f"the {key} design has {int(bad.sum())} values that are not finite, the first "
+            f"({matrix[row, column]}) in the column {terms[column]!r} at cell {index[row]!r}. "
+            f"Check transformations such as a logarithm of 0."
+        )
+        raise FormulaError(msg)
+
+
+def scope_of_caller(frames_up: int = 0) -> Scope:
+    """Where a user's functions and variables are: the caller's caller, or further up."""
+    return patsy.EvalEnvironment.capture(2 + frames_up)
+
+
+def columns_of_formula(key: str, text: str, obs: pd.DataFrame, environment: Scope) -> list[str]:
+    """Columns of obs that a formula uses.
+
+    Parameters
+    ----------
+    key : str
+        ``mean`` or ``dispersion``, for messages.
+    text : str
+        The formula.
+    obs : DataFrame
+        Covariates.
+    environment : Scope
+        Where functions and variables are looked up.
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    FormulaError
+        If the formula cannot be read.
+    """
+    formula = prepare_formula(key, text, [str(column) for column in obs.columns])
+    return _used_columns(key, formula, _parse(key, formula), environment)
+
+
+def build_predictor(key: str, text: str, obs: pd.DataFrame, environment: Scope) -> LinearPredictor:
+    """One formula with the design matrix that it makes of obs.
+
+    Parameters
+    ----------
+    key : str
+        ``mean`` or ``dispersion``, for messages.
+    text : str
+        The formula.
+    obs : DataFrame
+        Covariates.
+    environment : Scope
+        Where functions and variables are looked up.
+
+    Returns
+    -------
+    LinearPredictor
+
+    Raises
+    ------
+    FormulaError
+        If the formula cannot be read or evaluated.
+    """
+    formula = prepare_formula(key, text, [str(column) for column in obs.columns])
+    description = _parse(key, formula)
+    columns = {}
+    data = {}
+    for name in _used_columns(key, formula, description, environment):
+        series = _series(obs, name)
+        if series is not None:
+            columns[name] = freeze_column(name, series)
+            data[_inside(formula, name)] = columns[name].values(series)
+    try:
+        (info,) = patsy.design_matrix_builders(
+            [description.rhs_termlist],
+            lambda: iter([data]),
+            environment,
+            NA_action=_KEEP_ALL_ROWS,
+        )
+    except (patsy.PatsyError, NotImplementedError, TypeError, ValueError, KeyError) as error:
+        raise _translate(key, formula, error) from error
+    terms = tuple(formula.restore(name) for name in info.column_names)
+    if not terms:
+        msg = f"the {key} formula {text!r} has no columns; write '~ 1' for a constant."
+        raise FormulaError(msg)
+    matrix = _evaluate(key, formula, info, data, len(obs))
+    _refuse_non_finite(key, terms, matrix, obs.index)
+    matrix.flags.writeable = False
+    slices = {formula.restore(name): part for name, part in info.term_name_slices.items()}
+    return LinearPredictor(key, formula, terms, slices, columns, matrix, info)
+
+
+def matrix_predictor(key: str, matrix: FloatArray, terms: Sequence[str]) -> LinearPredictor:
+    """A linear predictor given as a matrix, each of whose columns is a term.
+
+    Parameters
+    ----------
+    key : str
+        ``mean`` or ``dispersion``.
+    matrix : ndarray, shape (cells, terms)
+        The design.
+    terms : sequence of str
+        Names of its columns.
+
+    Returns
+    -------
+    LinearPredictor
+        It cannot be rebuilt for new obs.
+    """
+    names = tuple(str(term) for term in terms)
+    text = " + ".join(names)
+    return LinearPredictor(
+        key=key,
+        formula=PreparedFormula(text, text, text, ()),
+        terms=names,
+        term_slices={name: slice(k, k + 1) for k, name in enumerate(names)},
+        columns={},
+        matrix=matrix,
+        info=patsy.DesignInfo(list(names)),
+    )
