@@ -223,7 +223,9 @@ def fit_negbin(
         Frequency weights: a cell of weight 2 counts as two cells.
     cov_type : str
         Covariances from the observed information (``"oim"``) or the expected (``"eim"``), or
-        robust ones: ``"HC0"``, ``"HC1"``, ``"cluster"``.
+        robust ones: ``"HC0"``, ``"HC1"``, ``"cluster"``. All but the last take cells for
+        independent: if what is compared varies only between donors, their errors are far too
+        small, and ``"cluster"`` with the donors as groups is needed.
     cov_kwds : mapping, optional
         For ``"cluster"``: ``groups``, a column of obs or an array, such as the donor of each
         cell, and ``use_correction``, whether to apply the small-sample factor (True).
