@@ -8,7 +8,7 @@ outer products of the new scores, cleared of the old ones (White 1982; Boos 1992
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,7 @@ from nbglm.exceptions import HypothesisError
 from nbglm.expected import expected_size_information
 from nbglm.hypotheses import adjusted
 from nbglm.likelihood import score
+from nbglm.objective import Layout, make_layout
 from nbglm.parallel import over_genes
 from nbglm.prediction import predict
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["score_test"]
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 
 _IDLE = 1e-10  # information, relative to the most informative direction, that counts as none
 
@@ -40,44 +42,73 @@ def _new_directions(extra: FloatArray, old: FloatArray, weight: FloatArray) -> F
     return basis.q[:, first:]
 
 
-class _Terms:
-    """Scores and information of one gene, cell by cell, old coefficients and new ones."""
+class _Rows(NamedTuple):
+    """Cells that share their rows of all designs, old and new, and their cluster."""
 
-    def __init__(self, tables: FitTables, gene: int, root: FloatArray, *, expected: bool) -> None:
-        design, arrays = tables.design, tables.arrays
-        x, z = design.mean.matrix, design.dispersion.matrix
-        mean, size = predict(arrays, x, z, design.offset, slice(gene, gene + 1))
+    layout: Layout
+    x: FloatArray
+    z: FloatArray
+    new: tuple[FloatArray, FloatArray]
+    cluster: IntArray
+
+
+def _merged_rows(tables: FitTables, new: tuple[FloatArray, FloatArray]) -> _Rows:
+    x, z = tables.design.mean.matrix, tables.design.dispersion.matrix
+    n = x.shape[0]
+    groups = np.zeros(n, dtype=np.int64) if tables.cov.groups is None else tables.cov.groups
+    keys = np.column_stack([x, *new, groups])
+    layout = make_layout(keys, z, tables.design.offset, tables.weights)
+    first = layout.cell_of_row
+    return _Rows(layout, x[first], z[first], (new[0][first], new[1][first]), groups[first])
+
+
+class _Terms:
+    """Scores and information of one gene: of every row without a count, and of every count."""
+
+    def __init__(
+        self, tables: FitTables, rows: _Rows, gene: int, root: FloatArray, *, expected: bool
+    ) -> None:
+        layout = rows.layout
+        one = slice(gene, gene + 1)
+        mean, size = (
+            part[:, 0] for part in predict(tables.arrays, rows.x, rows.z, layout.offset, one)
+        )
+        _, cells, counts = tables.counts.block(gene, gene + 1)
+        used = layout.row_of_cell[cells] >= 0
+        row, counts = layout.row_of_cell[cells[used]], counts[used]
+        weight = layout.cell_weight[cells[used]]
+        empty = layout.weight - np.bincount(row, weight, layout.weight.size)
+        # A size of 0 leaves the likelihood of a cell without a count at 1, whatever else changes.
+        still = np.flatnonzero((empty > 0.0) & (size > 0.0))
+        self.row = np.concatenate([still, row])
+        self.weight = np.concatenate([empty[still], weight])
+        y = np.concatenate([np.zeros(still.size), counts])
         with np.errstate(divide="ignore"):
-            eta, zeta = np.log(mean[:, 0]), np.log(size[:, 0])
-        factors = score(tables.counts.gene(gene), eta, zeta)
+            eta, zeta = np.log(mean), np.log(size)
+        factors = score(y, eta[self.row], zeta[self.row])
         self.scores = factors[:, :2]
         self.information = -factors[:, 2:]
         if expected:
-            self.information[:, 0] = mean[:, 0] / (1.0 + mean[:, 0] * np.exp(-zeta))
+            self.information[:, 0] = (mean / (1.0 + mean * np.exp(-zeta)))[self.row]
             self.information[:, 1] = 0.0
-            self.information[:, 2] = expected_size_information(eta, zeta)
-        # A size of 0 leaves the likelihood of a cell without a count at 1, whatever else changes.
-        silent = size[:, 0] == 0.0
-        self.scores[silent] = 0.0
-        self.information[silent] = 0.0
-        p = x.shape[1]
-        self.old = x @ root[:p], z @ root[p:]
+            self.information[:, 2] = expected_size_information(eta, zeta)[self.row]
+        p = rows.x.shape[1]
+        self.old = (rows.x @ root[:p])[self.row], (rows.z @ root[p:])[self.row]
+        self.new = rows.new[0][self.row], rows.new[1][self.row]
+        self.cluster = rows.cluster[self.row]
 
     def products(
-        self,
-        left: tuple[FloatArray, FloatArray],
-        right: tuple[FloatArray, FloatArray],
-        weight: FloatArray,
+        self, left: tuple[FloatArray, FloatArray], right: tuple[FloatArray, FloatArray]
     ) -> FloatArray:
         """Information between two sets of columns, each of both components."""
         (xl, zl), (xr, zr) = left, right
-        mean, cross, size = (weight[:, None] * part[:, None] for part in self.information.T)
+        mean, cross, size = ((self.weight * part)[:, None] for part in self.information.T)
         return np.asarray(
             xl.T @ (mean * xr) + zl.T @ (size * zr) + xl.T @ (cross * zr) + zl.T @ (cross * xr)
         )
 
     def scores_of(self, columns: tuple[FloatArray, FloatArray]) -> FloatArray:
-        """Scores of the coefficients of some columns, cell by cell."""
+        """Scores of the coefficients of some columns."""
         return self.scores[:, [0]] * columns[0] + self.scores[:, [1]] * columns[1]
 
 
@@ -112,23 +143,23 @@ def score_test(
         raise HypothesisError(msg)
     none = np.zeros_like(q)
     new = (q, none) if component == "mean" else (none, q)
-    groups = tables.cov.groups
     robust = tables.cov.kind not in ("oim", "eim")
     expected = not (robust or observed)
     roots = tables.with_cov("eim").root if expected else tables.arrays.root
+    rows = _merged_rows(tables, new)
 
     def one(gene: int) -> tuple[float, int]:
-        terms = _Terms(tables, gene, roots[gene], expected=expected)
+        terms = _Terms(tables, rows, gene, roots[gene], expected=expected)
         # In the coordinates of the root the information of the old coefficients is the identity.
-        across = terms.products(new, terms.old, weight)
-        adjusted_scores = terms.scores_of(new) - terms.scores_of(terms.old) @ across.T
-        u = weight @ adjusted_scores
+        across = terms.products(terms.new, terms.old)
+        cleared = terms.scores_of(terms.new) - terms.scores_of(terms.old) @ across.T
+        u = terms.weight @ cleared
         if not robust:
-            return _quadratic_form(u, terms.products(new, new, weight) - across @ across.T)
-        if groups is None:
-            return _quadratic_form(u, adjusted_scores.T @ (weight[:, None] * adjusted_scores))
-        sums = np.zeros((groups.max() + 1, u.size))
-        np.add.at(sums, groups, weight[:, None] * adjusted_scores)
+            return _quadratic_form(u, terms.products(terms.new, terms.new) - across @ across.T)
+        if tables.cov.groups is None:
+            return _quadratic_form(u, cleared.T @ (terms.weight[:, None] * cleared))
+        sums = np.zeros((tables.cov.groups.max() + 1, u.size))
+        np.add.at(sums, terms.cluster, terms.weight[:, None] * cleared)
         return _quadratic_form(u, sums.T @ sums)
 
     found = np.array(over_genes(one, range(len(tables.gene_names)), n_jobs))
