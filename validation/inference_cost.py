@@ -19,7 +19,7 @@ from sparse_cells import sparse_cells
 
 import nbglm
 
-DESIGNS = (("~ type", "~ 1"), ("~ type + time", "~ 1"), ("~ type", "~ type"))
+DESIGNS = (("~ type", "~ 1"), ("~ type + time", "~ 1"))
 
 
 def timed(call: Callable[[], Any]) -> tuple[float, Any]:
