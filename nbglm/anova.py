@@ -49,11 +49,8 @@ def _kept(predictor: LinearPredictor, names: set[str]) -> Columns:
 
 def _contains(predictor: LinearPredictor, term: str) -> set[str]:
     """Terms that are an interaction of this term with something, and itself."""
-    factors = {t.name(): set(t.factors) for t in predictor.info.terms}
-    names = dict(zip(predictor.term_slices, factors, strict=True))
-    return {
-        name for name, raw in names.items() if factors[names[term]] <= factors[raw] or name == term
-    }
+    inside = predictor.term_factors[term]
+    return {name for name, factors in predictor.term_factors.items() if inside <= factors}
 
 
 def _steps(tables: FitTables, typ: int) -> Iterator[_Step]:

@@ -11,7 +11,7 @@ kind        covariance                   the same as
 ``oim``     ``H^-1``                     Stata ``vce(oim)``, glmmTMB, statsmodels ``nonrobust``
 ``eim``     ``E[H]^-1``                  ``MASS::glm.nb`` (its beta block), VGAM
 ``HC0``     ``H^-1 (S'S) H^-1``          R ``sandwich::sandwich``, statsmodels ``HC0``
-``HC1``     ``n / (n - k) HC0``          statsmodels ``HC1``
+``HC1``     ``n / (n - k) HC0``          R ``sandwich`` with type HC1
 ``cluster`` ``c H^-1 (sum S_g'S_g) H^-1`` statsmodels ``cluster``; R ``vcovCL(type="HC1")``
 =========== ============================ =====================================================
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nbglm.formula import split_formulas
 from nbglm.offset import OffsetRule, offset_rules
-from nbglm.predictor import LinearPredictor, Scope, build_predictor
+from nbglm.predictor import LinearPredictor, Scope, build_predictor, plain_scope
 
 __all__ = ["Design", "build_design"]
 
@@ -121,8 +121,7 @@ def build_design(
     ('Intercept', 'cell type[T.b]', 'x')
     """
     texts = split_formulas(formula)
-    scope = environment if environment is not None else Scope([])
-    scope = scope.with_outer_namespace({"np": np, "numpy": np})
+    scope = plain_scope(environment)
     rules = offset_rules(obs, offset, size_factors)
     given = {"offset": offset, "size_factors": size_factors}
     total = np.zeros(len(obs))

@@ -25,6 +25,7 @@ __all__ = [
     "build_predictor",
     "columns_of_formula",
     "matrix_predictor",
+    "plain_scope",
     "scope_of_caller",
 ]
 
@@ -50,19 +51,45 @@ class LinearPredictor:
         Column labels, exactly patsy's for well-formed names.
     term_slices : dict
         Columns of each term.
+    term_factors : dict
+        The factors that each term is an interaction of; none for the intercept.
     columns : dict of str to Column
         The columns of obs that it uses.
     matrix : ndarray, shape (cells, terms)
         The design of the fit, read-only.
+    info : patsy.DesignInfo or None
+        What applies the formula to new rows; None after loading, if the formula uses names that
+        were only known where the fit was made.
+    source : dict
+        The columns that the formula used, from which `info` is made again after loading.
     """
 
     key: str
     formula: PreparedFormula
     terms: tuple[str, ...]
     term_slices: Mapping[str, slice]
+    term_factors: Mapping[str, frozenset[str]]
     columns: Mapping[str, Column]
     matrix: FloatArray
-    info: patsy.DesignInfo
+    info: patsy.DesignInfo | None
+    source: Mapping[str, object]
+
+    def __getstate__(self) -> dict[str, object]:
+        """Everything but patsy's object, which cannot be pickled."""
+        return {**self.__dict__, "info": None}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        """Make patsy's object again, from the same columns."""
+        self.__dict__.update(state)
+        try:
+            info = (
+                _design_info(self.key, self.formula, self.source, plain_scope())
+                if self.formula.patsy
+                else patsy.DesignInfo(list(self.terms))
+            )
+        except FormulaError:
+            info = None
+        self.__dict__["info"] = info
 
     def linear_constraint(self, written: object) -> tuple[FloatArray, FloatArray]:
         """Linear combinations of the coefficients in patsy's language.
@@ -104,6 +131,12 @@ class LinearPredictor:
         FormulaError
             If a column is missing or of another kind, or a level is unknown to the fit.
         """
+        if self.info is None:
+            msg = (
+                f"the {self.key} formula {self.formula.given!r} uses names from where the fit was "
+                f"made, which were not saved with it; new rows can be predicted there only."
+            )
+            raise FormulaError(msg)
         data = {}
         for name, column in self.columns.items():
             series = _series(obs, name)
@@ -224,6 +257,28 @@ def _refuse_non_finite(
         raise FormulaError(msg)
 
 
+def _design_info(
+    key: str, formula: PreparedFormula, data: Mapping[str, object], environment: Scope
+) -> patsy.DesignInfo:
+    """Levels, contrasts, knots and centres of a formula on some data."""
+    try:
+        (info,) = patsy.design_matrix_builders(
+            [_parse(key, formula).rhs_termlist],
+            lambda: iter([data]),
+            environment,
+            NA_action=_KEEP_ALL_ROWS,
+        )
+    except (patsy.PatsyError, NotImplementedError, TypeError, ValueError, KeyError) as error:
+        raise _translate(key, formula, error) from error
+    return info
+
+
+def plain_scope(environment: Scope | None = None) -> Scope:
+    """Names that every formula may use, numpy's ``np`` among them, besides those given."""
+    scope = Scope([]) if environment is None else environment
+    return scope.with_outer_namespace({"np": np, "numpy": np})
+
+
 def scope_of_caller(frames_up: int = 0) -> Scope:
     """Where a user's functions and variables are: the caller's caller, or further up."""
     return patsy.EvalEnvironment.capture(2 + frames_up)
@@ -282,21 +337,13 @@ def build_predictor(key: str, text: str, obs: pd.DataFrame, environment: Scope) 
     formula = prepare_formula(key, text, [str(column) for column in obs.columns])
     description = _parse(key, formula)
     columns = {}
-    data = {}
+    data: dict[str, object] = {}
     for name in _used_columns(key, formula, description, environment):
         series = _series(obs, name)
         if series is not None:
             columns[name] = freeze_column(name, series)
             data[_inside(formula, name)] = columns[name].values(series)
-    try:
-        (info,) = patsy.design_matrix_builders(
-            [description.rhs_termlist],
-            lambda: iter([data]),
-            environment,
-            NA_action=_KEEP_ALL_ROWS,
-        )
-    except (patsy.PatsyError, NotImplementedError, TypeError, ValueError, KeyError) as error:
-        raise _translate(key, formula, error) from error
+    info = _design_info(key, formula, data, environment)
     terms = tuple(formula.restore(name) for name in info.column_names)
     if not terms:
         msg = f"the {key} formula {text!r} has no columns; write '~ 1' for a constant."
@@ -304,8 +351,19 @@ def build_predictor(key: str, text: str, obs: pd.DataFrame, environment: Scope) 
     matrix = _evaluate(key, formula, info, data, len(obs))
     _refuse_non_finite(key, terms, matrix, obs.index)
     matrix.flags.writeable = False
-    slices = {formula.restore(name): part for name, part in info.term_name_slices.items()}
-    return LinearPredictor(key, formula, terms, slices, columns, matrix, info)
+    names = [formula.restore(name) for name in info.term_name_slices]
+    factors = (frozenset(factor.name() for factor in term.factors) for term in info.terms)
+    return LinearPredictor(
+        key=key,
+        formula=formula,
+        terms=terms,
+        term_slices=dict(zip(names, info.term_name_slices.values(), strict=True)),
+        term_factors=dict(zip(names, factors, strict=True)),
+        columns=columns,
+        matrix=matrix,
+        info=info,
+        source=data,
+    )
 
 
 def matrix_predictor(key: str, matrix: FloatArray, terms: Sequence[str]) -> LinearPredictor:
@@ -329,10 +387,12 @@ def matrix_predictor(key: str, matrix: FloatArray, terms: Sequence[str]) -> Line
     text = " + ".join(names)
     return LinearPredictor(
         key=key,
-        formula=PreparedFormula(text, text, text, ()),
+        formula=PreparedFormula(text, text, "", ()),
         terms=names,
         term_slices={name: slice(k, k + 1) for k, name in enumerate(names)},
+        term_factors={name: frozenset({name}) for name in names},
         columns={},
         matrix=matrix,
         info=patsy.DesignInfo(list(names)),
+        source={},
     )

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from nbglm.counts import Counts
 from nbglm.estimates import predict_intervals
 from nbglm.exceptions import AlignmentError, NbglmError
 from nbglm.inference import FitInference
@@ -215,6 +216,19 @@ class NegBinResults(FitInference):
         from nbglm.single.model import gene_results  # statsmodels is imported when it is needed
 
         return gene_results(self, self._position(name))
+
+    def without_data(self) -> Self:
+        """The same estimates without counts and designs: enough to predict for new rows."""
+        counts, design = self.counts, self.design
+        mean, size = (
+            replace(part, matrix=part.matrix[:0]) for part in (design.mean, design.dispersion)
+        )
+        return replace(
+            self,
+            counts=Counts(np.zeros((0, counts.n_genes)), counts.genes, counts.obs.iloc[:0]),
+            design=replace(design, mean=mean, dispersion=size, offset=design.offset[:0]),
+            weights=None,
+        )
 
 
 def require_converged(results: NegBinResults) -> None:

@@ -1,5 +1,6 @@
 """The public face: tables, predictions, samples, the simulator and the command line."""
 
+import pickle
 import subprocess
 import sys
 
@@ -288,3 +289,23 @@ def test_import_leaves_the_heavy_packages_alone():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert out.stdout.strip() == "[]"
+
+
+def test_results_can_be_pickled(results, adata):
+    loaded = pickle.loads(pickle.dumps(results))
+    rows = adata.obs.iloc[[3, 1]]
+    pd.testing.assert_frame_equal(loaded.predict(rows)["mean"], results.predict(rows)["mean"])
+    pd.testing.assert_frame_equal(loaded.anova(), results.anova())
+    pd.testing.assert_frame_equal(loaded.to_frame(), results.to_frame())
+
+
+def double(values):
+    return 2 * values
+
+
+def test_names_in_scope_are_not_pickled(adata):
+    fit = nbglm.fit_negbin(adata[:, ["Gene 3"]], "~ double(x)", progress=False)
+    loaded = pickle.loads(pickle.dumps(fit))
+    pd.testing.assert_frame_equal(loaded.params["beta"], fit.params["beta"])
+    with pytest.raises(nbglm.FormulaError, match="names from where the fit was made"):
+        loaded.predict(adata.obs)

@@ -307,7 +307,7 @@ class NegBinLikelihood(CountModel):
             return np.atleast_2d(np.asarray(exog_dispersion, dtype=np.float64))
         if exog is None:
             return self.exog_dispersion
-        if np.ptp(self.exog_dispersion, axis=0).any():
+        if not self.exog_dispersion.size or np.ptp(self.exog_dispersion, axis=0).any():
             msg = "new rows need exog_dispersion too, since the size depends on covariates."
             raise AlignmentError(msg)
         rows = np.atleast_2d(np.asarray(exog)).shape[0]

@@ -184,6 +184,26 @@ class NegBinModel(NegBinLikelihood):
         if frame is not None:
             self.data.frame = frame
 
+    def forget_data(self, design: Design) -> None:
+        """Keep of the designs only what new rows need."""
+        self._design = design if self._design is not None else None
+        constant = not np.ptp(self.exog_dispersion, axis=0).any()
+        self.exog_dispersion = self.exog_dispersion[: int(constant)]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything but patsy's objects, which cannot be pickled; the design brings them back."""
+        data = object.__new__(type(self.data))
+        data.__dict__.update(self.data.__dict__)
+        for name in ("model_spec", "design_info"):
+            data.__dict__.pop(name, None)
+        return {**self.__dict__, "data": data}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Put them back where statsmodels looks for them."""
+        self.__dict__.update(state)
+        if self._design is not None:
+            self._attach(self._design, None)
+
     def _data_and_design(self) -> tuple[Counts, Design]:
         labels = self.data.row_labels
         index = pd.RangeIndex(self.endog.size) if labels is None else pd.Index(labels)

@@ -74,7 +74,7 @@ class NegBinModelResults(Predictions):
         self.df_model, self.df_resid = tables.df_model, tables.df_resid
         self.n_params = tables.n_params
         self.n_iter = int(tables.arrays.evaluations[position])
-        self._data_attr = [*self._data_attr, "_tables", "model._design", "model.exog_dispersion"]
+        self._data_attr = [*self._data_attr, "model.offset", "model.exposure", "model.weights"]
 
     # Estimates ------------------------------------------------------------------------------
 
@@ -144,6 +144,15 @@ class NegBinModelResults(Predictions):
         kind = "oim" if cov_type == "nonrobust" else cov_type
         tables = self._tables.with_cov(kind, cov_kwds)
         return NegBinModelResultsWrapper(type(self)(self.model, tables, self._position))
+
+    def remove_data(self) -> None:
+        """Drop what is as long as the data, as in statsmodels; new rows can still be predicted.
+
+        Call ``summary()`` before, if it is wanted later.
+        """
+        super().remove_data()
+        self._tables = self._tables.without_data()
+        self.model.forget_data(self._tables.design)
 
     # Tests ----------------------------------------------------------------------------------
 
