@@ -26,10 +26,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import vectorize
 from numpy.typing import ArrayLike, NDArray
 
-from nbglm.compiled import kernel
+from nbglm.compiled import entry, kernel
 from nbglm.likelihood import relative_excess, size_of
 
 __all__ = ["expected_size_information"]
@@ -90,7 +89,7 @@ def _integral(x: float, r: float) -> float:
     return total
 
 
-@vectorize(cache=True)
+@kernel
 def _expected(eta: float, zeta: float) -> float:
     if zeta == math.inf:
         return 0.0
@@ -103,6 +102,12 @@ def _expected(eta: float, zeta: float) -> float:
     if total < 0.0:
         total = _integral(x, r)
     return r * (r * total)
+
+
+@entry
+def _fill(eta: FloatArray, zeta: FloatArray, out: FloatArray) -> None:
+    for i in range(eta.size):
+        out[i] = _expected(eta[i], zeta[i])
 
 
 def expected_size_information(eta: ArrayLike, zeta: ArrayLike) -> FloatArray:
@@ -124,7 +129,9 @@ def expected_size_information(eta: ArrayLike, zeta: ArrayLike) -> FloatArray:
     >>> expected_size_information(np.log([0.1, 1.0, 10.0]), 0.0).round(6)
     array([0.002154, 0.082241, 0.414236])
     """
-    with np.errstate(under="ignore"):
-        return np.asarray(
-            _expected(np.asarray(eta, dtype=np.float64), np.asarray(zeta, dtype=np.float64))
-        )
+    one, other = np.broadcast_arrays(
+        np.asarray(eta, dtype=np.float64), np.asarray(zeta, dtype=np.float64)
+    )
+    out = np.empty(one.size)
+    _fill(np.array(one).ravel(), np.array(other).ravel(), out)
+    return out.reshape(one.shape)

@@ -27,6 +27,7 @@ IntArray = NDArray[np.int64]
 
 _STILL = 1e-9  # relative change of a predictor along a direction below which it stands still
 _REMEMBERED_ROWS = 512  # with more distinct rows hardly two genes share their positive rows
+_REMEMBERED_ENTRIES = 1 << 22  # of the designs that remain beside limits
 
 
 @dataclass
@@ -171,6 +172,7 @@ class Geometry:
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
         self._known: dict[bytes, Stage | None] = {}
+        self._remains: dict[bytes, tuple[Layout, IntArray, FloatArray]] = {}
         self._remembers = problem.x_rows.shape[0] <= _REMEMBERED_ROWS
 
     def _remember(self, key: bytes, stage: Stage | None) -> Stage | None:
@@ -178,17 +180,28 @@ class Geometry:
             self._known[key] = stage
         return stage
 
-    def _stage(self, key: bytes, state: _State) -> Stage:
+    def _remaining(self, state: _State) -> tuple[Layout | None, IntArray, FloatArray]:
+        """What remains beside a set of limits; genes of other positive rows often share it."""
         problem = self.problem
-        empty = np.zeros((problem.aliased.size, 0))
-        remains = (None, np.zeros(0, dtype=np.int64), empty)
+        if not state.active.any():
+            return None, np.zeros(0, dtype=np.int64), np.zeros((problem.aliased.size, 0))
+        key = np.packbits(np.concatenate([state.active, state.poisson])).tobytes()
+        found = self._remains.get(key)
+        if found is None:
+            found = _remaining(problem, state)
+            if len(self._remains) * problem.x_rows.size > _REMEMBERED_ENTRIES:
+                self._remains.clear()
+            self._remains[key] = found
+        return found
+
+    def _stage(self, key: bytes, state: _State) -> Stage:
         return Stage(
-            problem,
+            self.problem,
             key,
             state.active,
             state.poisson,
             np.concatenate([state.beta_direction, state.gamma_direction]),
-            *(_remaining(problem, state) if state.active.any() else remains),
+            *self._remaining(state),
         )
 
     def whole(self) -> Stage:

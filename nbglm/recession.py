@@ -68,7 +68,9 @@ def recession_direction(fixed: FloatArray, free: FloatArray) -> FloatArray | Non
     else:
         # Only the signs of the products matter, so every row may be given the same size.
         moved = moved[moving] / np.abs(moved[moving]).max(axis=1, keepdims=True)
-        found = _in_the_plane(moved) if moved.shape[1] == 2 else None
+        found = _along_the_axes(moved)
+        if found is None and moved.shape[1] == 2:
+            found = _in_the_plane(moved)
         if found is None:
             found = _largest_support(np.unique(moved, axis=0))
         elif not found.any():
@@ -82,6 +84,13 @@ def recession_direction(fixed: FloatArray, free: FloatArray) -> FloatArray | Non
     return np.asarray(direction)
 
 
+def _along_the_axes(rows: FloatArray) -> FloatArray | None:
+    """A direction that lowers every row by columns of one sign alone, as for silent levels."""
+    smallest, largest = rows.min(axis=0), rows.max(axis=0)
+    along = np.where(smallest >= 0.0, -1.0, np.where(largest <= 0.0, 1.0, 0.0))
+    return along if (rows @ along).max() < -_CLOSE else None
+
+
 def _in_the_plane(rows: FloatArray) -> FloatArray | None:
     """As :func:`_largest_support` for two columns: 0 where there is none, None if it is close."""
     angles = np.sort(np.arctan2(rows[:, 1], rows[:, 0]))
@@ -91,12 +100,7 @@ def _in_the_plane(rows: FloatArray) -> FloatArray | None:
         return None
     if gaps[widest] < np.pi:
         return np.zeros(2)
-    # All rows lie within less than half a turn. Of the directions that lower each of them one of
-    # the axes is the simplest to tell; the way back from the middle always does.
-    axes = np.vstack([np.eye(2), -np.eye(2)])
-    lowering = (rows @ axes.T).max(axis=0) < -_CLOSE
-    if lowering.any():
-        return axes[int(np.argmax(lowering))]
+    # All rows lie within less than half a turn: the way back from its middle lowers each of them.
     middle = angles[widest] + 0.5 * gaps[widest]
     return np.array([np.cos(middle), np.sin(middle)])
 
