@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -22,9 +23,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import block_diag
 
-from nbglm.climb import UNCONVERGED, BlockFit, climb_block, gamma_starts, inverse_root
+from nbglm.climb import UNCONVERGED, BlockFit, climb_block
 from nbglm.geometry import Geometry, Stage
-from nbglm.objective import GeneCounts, Layout, collect_counts
+from nbglm.layout import Layout
+from nbglm.start import Search
 
 __all__ = ["Resolved", "resolve"]
 
@@ -83,31 +85,31 @@ class Resolved:
 
 @dataclass(frozen=True)
 class _Gene:
-    """One gene as the cells that have counts, and merged in the layout of all cells."""
+    """One gene as the cells that have counts, and the rows of the whole design that have any."""
 
     cells: NDArray[np.int64]
     counts: FloatArray
-    merged: GeneCounts
+    positive: BoolArray
 
-    def climb(self, layout: Layout, max_evaluations: int, most: int | None = None) -> BlockFit:
+    def climb(self, search: Search, max_evaluations: int, most: int = sys.maxsize) -> BlockFit:
         """Fit in a reduced layout, from all starts or from the first few."""
         return climb_block(
             np.array([0, self.cells.size]),
             self.cells,
             self.counts,
-            layout,
+            search,
             max_evaluations=max_evaluations,
             screen=False,
-            starts=gamma_starts(layout)[:most],
+            most=most,
         )
 
-    def climb_limit(self, layout: Layout, max_evaluations: int, rival: float) -> BlockFit:
+    def climb_limit(self, search: Search, max_evaluations: int, rival: float) -> BlockFit:
         """Fit a limit of a fit that reached `rival`; it needs few starts unless it comes close."""
-        few = self.climb(layout, max_evaluations, _LIMIT_STARTS)
+        few = self.climb(search, max_evaluations, _LIMIT_STARTS)
         short = rival - few.value[0]
         if not _SLACK < short < _WORTH_MORE_STARTS:
             return few
-        every = self.climb(layout, max_evaluations)
+        every = self.climb(search, max_evaluations)
         return every._replace(evaluations=every.evaluations + few.evaluations)
 
 
@@ -163,18 +165,17 @@ def _fit_remaining(
     first: BlockFit | None,
 ) -> tuple[Stage, BlockFit, int]:
     """Fit what remains, moving groups to the Poisson limit for as long as that loses nothing."""
-    best = gene.climb(layout, max_evaluations) if first is None else first
+    best = gene.climb(stage.search, max_evaluations) if first is None else first
     evaluations = int(best.evaluations[0])
-    positive = gene.merged.total > 0
     guesses = _drifting_groups(layout, gene, best.theta[0])
     while layout.z.shape[1] and best.flags[0]:
         drifting = next(guesses, None)
         if drifting is None:
             break
-        after = geometry.further(stage, *drifting, positive)
+        after = geometry.further(stage, *drifting, gene.positive)
         if after is None or after.layout is None:
             continue
-        limit = gene.climb_limit(after.layout, max_evaluations, best.value[0])
+        limit = gene.climb_limit(after.search, max_evaluations, best.value[0])
         evaluations += int(limit.evaluations[0])
         if limit.value[0] >= best.value[0] - _SLACK:
             stage, layout, best = after, after.layout, limit
@@ -207,8 +208,10 @@ def resolve(
     Resolved
     """
     problem = geometry.problem
-    gene = _Gene(cells, counts, collect_counts(cells, counts, problem.layout))
-    positive = gene.merged.total > 0
+    positive = np.zeros(problem.x_rows.shape[0], dtype=bool)
+    row = problem.layout.row_of_cell[cells]
+    positive[row[row >= 0]] = True
+    gene = _Gene(cells, counts, positive)
     stage = geometry.separated(positive) if first is None else geometry.whole()
     back = block_diag(problem.x_back, problem.z_back)
     k = problem.aliased.size
@@ -231,7 +234,7 @@ def resolve(
         coef=stage.transform @ best.theta[0],
         direction=back @ stage.direction,
         undetermined=back @ stage.undetermined,
-        root=stage.transform @ inverse_root(best.information[0]),
+        root=stage.transform @ best.root[0],
         value=float(best.value[0]),
         evaluations=evaluations,
         converged=best.flags[0] != UNCONVERGED,

@@ -1,25 +1,25 @@
-"""From counts to the best local maximum of one gene, and of a block of genes, compiled."""
+"""From counts to the best local maximum of one gene, and of a block of genes, compiled.
+
+With many rows the search runs in a merged problem (:mod:`nbglm.coarse`), and the maxima that it
+finds are climbed to their ends on all rows.
+"""
 
 from __future__ import annotations
 
 import math
+import sys
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nbglm.coarse import merge_counts
 from nbglm.compiled import entry, kernel
-from nbglm.newton import (
-    CONVERGED,
-    ITERATION_LIMIT,
-    STALLED,
-    Ascent,
-    factor_definite,
-    maximise,
-    weight_length,
-)
-from nbglm.objective import GeneCounts, Layout, collect_counts
-from nbglm.start import starting_values
+from nbglm.definite import factor_definite, fill_inverse_root, inverse_root
+from nbglm.layout import Layout
+from nbglm.newton import CONVERGED, ITERATION_LIMIT, STALLED, Ascent, maximise, weight_length
+from nbglm.start import FEW_CELLS, Search, starting_values
+from nbglm.tally import GeneCounts, collect_counts
 
 __all__ = [
     "FLAT",
@@ -27,9 +27,8 @@ __all__ = [
     "UNCONVERGED",
     "BlockFit",
     "climb_block",
-    "gamma_starts",
+    "climb_from",
     "has_flat_size",
-    "inverse_root",
 ]
 
 FloatArray = NDArray[np.float64]
@@ -40,13 +39,12 @@ SEPARABLE, FLAT, UNCONVERGED = 1, 2, 3
 
 _FLAT_VARIANCE = 30.0**2  # a log size known to +-30 at best may as well be infinite
 _RANK_TOLERANCE = 1e-10
-_WIDE_WORK = 15_000  # rows times wide starts
 _FIRST_EVALUATIONS = 24  # of each ascent, before the highest of them go on
 _FINALISTS = 4
-_FEW_CELLS = 200  # with no more of them one start is not enough even for a constant size
-_STEEP = 30.0  # rise of the log size over the range of a coordinate that leaves one end finite
-_PIVOT_WORK = 30_000  # rows times starts that turn at a pivot
-_RISES = (8.0, 2.0, 30.0)  # of the log size from the end of a coordinate to the pivot
+_APART = 1e-3  # log-likelihoods of different maxima
+_COULD_WIN = 10.0  # how far a maximum of the merged problem may lie below the best of them
+_MERGED, _POLISH, _ALL_ROWS = range(3)  # stages of a search
+_PATCH = 64  # positive rows after which the rank is looked at
 
 
 class BlockFit(NamedTuple):
@@ -60,8 +58,10 @@ class BlockFit(NamedTuple):
         Observed information.
     value : ndarray, shape (genes,)
         Log-likelihoods.
+    root : ndarray, shape (genes, k, k)
+        Upper triangular factors of the inverses of the information; NaN where there is none.
     evaluations : ndarray of int, shape (genes,)
-        Evaluations of the log-likelihood.
+        Evaluations of the log-likelihood on all rows; those in a merged problem do not count.
     flags : ndarray of int, shape (genes,)
         0, or why a gene must be looked at again.
     """
@@ -69,6 +69,7 @@ class BlockFit(NamedTuple):
     theta: FloatArray
     information: FloatArray
     value: FloatArray
+    root: FloatArray
     evaluations: IntArray
     flags: IntArray
 
@@ -91,30 +92,29 @@ def _better(new: Ascent, old: Ascent) -> bool:
 @kernel
 def _maybe_separated(layout: Layout, gene: GeneCounts) -> bool:
     """Whether the rows with positive counts leave a direction of either design undetermined."""
-    x = layout.x
-    z = layout.z
-    bounds = layout.bounds
-    total = gene.total
-    p = x.shape[1]
-    q = z.shape[1]
+    x, z = layout.x_columns, layout.z_columns
+    p, q = x.shape[0], z.shape[0]
     # Both Gram matrices as blocks of one, whose off-diagonal block stays zero.
-    gram = np.empty((p + q, p + q))
-    for j in range(p + q):
-        for l in range(p + q):
-            gram[j, l] = 0.0
-    for k in range(bounds.size - 1):
-        positive = False
-        for i in range(bounds[k], bounds[k + 1]):
-            if total[i] > 0.0:
-                positive = True
-                for j in range(p):
-                    for l in range(j + 1):
-                        gram[j, l] += x[i, j] * x[i, l]
-        if positive:
-            for j in range(q):
+    gram = np.zeros((p + q, p + q))
+    factor = np.empty((p + q, p + q))
+    group = -1
+    until = _PATCH
+    for i in range(layout.weight.size):
+        if gene.total[i] > 0.0:
+            for j in range(p):
                 for l in range(j + 1):
-                    gram[p + j, p + l] += z[k, j] * z[k, l]
-    return not factor_definite(gram, np.empty((p + q, p + q)), _RANK_TOLERANCE)
+                    gram[j, l] += x[j, i] * x[l, i]
+            if layout.group_of_row[i] != group:
+                group = layout.group_of_row[i]
+                for j in range(q):
+                    for l in range(j + 1):
+                        gram[p + j, p + l] += z[j, group] * z[l, group]
+            until -= 1
+            if until == 0:
+                if factor_definite(gram, factor, _RANK_TOLERANCE):
+                    return False
+                until = _PATCH
+    return not factor_definite(gram, factor, _RANK_TOLERANCE)
 
 
 @kernel
@@ -124,69 +124,117 @@ def _is_flat(ascent: Ascent, length: float) -> bool:
     return -ascent.hessian[last, last] * length**2 < 1.0 / _FLAT_VARIANCE * 10.0
 
 
-def gamma_starts(layout: Layout) -> FloatArray:
-    """Where ascents start, as shifts of the dispersion coordinates.
+@kernel
+def _highest(values: FloatArray) -> int:
+    """Position of the largest value."""
+    best = 0
+    for s in range(values.size):
+        if values[s] > values[best]:
+            best = s
+    return best
 
-    Given the sizes, the log-likelihood is concave in the mean coefficients, so that only the
-    sizes need several starts: none for the least-squares and the constant start of the mean; up and
-    down each coordinate; so steep that all cells but those at one end of a coordinate are Poisson;
-    and then far and wide, the more the fewer rows there are to pay for.
 
-    Parameters
-    ----------
-    layout : Layout
-        Design in orthonormal coordinates.
+@kernel
+def _note(ascent: Ascent, tops: FloatArray, top_values: FloatArray) -> None:
+    """Keep the end of an ascent if it is among the highest, once."""
+    lowest = 0
+    for s in range(top_values.size):
+        if abs(ascent.value - top_values[s]) < _APART:
+            return
+        if top_values[s] < top_values[lowest]:
+            lowest = s
+    if ascent.value > top_values[lowest]:
+        top_values[lowest] = ascent.value
+        for i in range(ascent.theta.size):
+            tops[lowest, i] = ascent.theta[i]
 
-    Returns
-    -------
-    ndarray, shape (starts, q)
-        The first is the best guess.
+
+@kernel
+def _nothing(k: int) -> Ascent:
+    """An ascent that any other is better than."""
+    none = np.zeros(k)
+    return Ascent(none, -math.inf, none, np.zeros((k, k)), math.inf, 0, STALLED)
+
+
+@kernel
+def _search(
+    layout: Layout,
+    gene: GeneCounts,
+    starts: FloatArray,
+    polish: bool,
+    max_evaluations: int,
+    tops: FloatArray,
+    top_values: FloatArray,
+) -> tuple[Ascent, int]:
+    """Best of several ascents, and how many evaluations it took to find it.
+
+    They begin at `tops`, the highest first, if `polish` says so, and go on to their ends. Otherwise
+    they begin at the starts, the most promising go on, and their ends are written to `tops`.
     """
-    z, q = layout.z, layout.z.shape[1]
-    rows_of_group = np.diff(layout.bounds)
-    group = np.repeat(np.arange(len(z)), rows_of_group)
-    weight = np.bincount(group, layout.weight, len(z)).astype(np.float64)
-    length = np.sqrt(weight.sum())
-    axes = length * np.vstack([np.eye(q), -np.eye(q)])
-    if len(z) <= q and length**2 > _FEW_CELLS * q:
-        # With many cells of each size a second maximum is hardly ever seen.
-        return np.vstack([np.zeros((1, q)), axes])
-    if q <= 1:
-        # The last are for a lone covariate, such as ``~ z - 1``.
-        further = [10.0 * axes, 40.0 * axes] if len(z) > 1 else []
-        return np.vstack([np.zeros((2, q)), axes, 3.0 * axes, *further])
-    rise = np.hstack([z - z.min(axis=0), z.max(axis=0) - z])
-    rise = rise[:, rise.max(axis=0) > 1e-9 * np.abs(z).max()]
-    steep = (rise / rise.max(axis=0) * _STEEP).T @ (weight[:, None] * z)
-    wide = int(np.clip(_WIDE_WORK // layout.x.shape[0], 4, 30))
-    reach = length * np.where(np.arange(wide) % 2, 2.0, 4.0)
-    far = np.random.default_rng(q).normal(size=(wide, q)) * reach[:, None]
-    most = _PIVOT_WORK // layout.x.shape[0]
-    return np.vstack([np.zeros((2, q)), axes, steep, far, _pivot_starts(z, weight, most)])
+    p, q = layout.x_columns.shape[0], layout.z_columns.shape[0]
+    length = weight_length(layout)
+    simple = q == 1 and layout.z_columns.shape[1] == 1 and length**2 > FEW_CELLS
+    best = _nothing(p + q)
+    count = starts.shape[0]
+    unfinished = np.empty(count)
+    reached = np.empty((count, p + q))
+    hopeless = top_values[_highest(top_values)] - _COULD_WIN
+    for s in range(count):
+        unfinished[s] = -math.inf
+    for s in range(top_values.size if not polish else 0):
+        top_values[s] = -math.inf
+    evaluations = 0
+    for turn in range(top_values.size if polish else count + _FINALISTS):
+        limit = max_evaluations
+        if polish:
+            s = _highest(top_values)
+            if not top_values[s] >= hopeless or top_values[s] == -math.inf:
+                break
+            top_values[s] = -math.inf
+            theta = tops[s].copy()
+        elif turn < count:
+            s = turn
+            limit = min(_FIRST_EVALUATIONS, max_evaluations)
+            theta = starting_values(layout, gene, s == 0, math.inf if s < 2 else 0.0)
+            for j in range(q):
+                theta[p + j] += starts[s, j]
+        else:
+            s = _highest(unfinished)
+            if unfinished[s] == -math.inf:
+                break
+            unfinished[s] = -math.inf
+            theta = reached[s].copy()
+        ascent = maximise(theta, layout, gene, limit, best.value)
+        evaluations += ascent.evaluations
+        if not polish and turn < count and ascent.code == ITERATION_LIMIT:
+            unfinished[s] = ascent.value
+            for i in range(p + q):
+                reached[s, i] = ascent.theta[i]
+        elif not polish:
+            _note(ascent, tops, top_values)
+        if best.evaluations == 0 or _better(ascent, best):
+            best = ascent
+        if q == 0 or (simple and best.code == CONVERGED and not _is_flat(best, length)):
+            break
+    return best, evaluations
 
 
-def _pivot_starts(z: FloatArray, weight: FloatArray, most: int) -> FloatArray:
-    """Starts in which only the cells at one end of a coordinate have a finite size.
-
-    The best sizes of a few cells can differ by much although the cells lie close together at the
-    end of a covariate; a start finds them only if it is as steep as that.
-    """
-    found: list[FloatArray] = []
-    sides = [side for column in z.T for side in (column, -column)]
-    for side in sides:
-        levels = np.unique(side)
-        levels = levels[np.diff(levels, prepend=-np.inf) > 1e-9 * np.abs(levels).max()]
-        if levels.size < 2:
-            continue
-        pivots = int(np.clip(most // (2 * len(_RISES) * len(sides)), 0, 12))
-        for pivot in np.unique(np.geomspace(1, levels.size - 1, pivots).astype(np.int64)):
-            slope = 1.0 / (levels[pivot] - levels[0])
-            found += [
-                (weight * rise * slope * (side - level)) @ z
-                for rise in _RISES
-                for level in (levels[0], levels[pivot])
-            ]
-    return np.array(found).reshape(-1, z.shape[1])
+@kernel
+def _has_flat_size(layout: Layout, root: FloatArray) -> bool:
+    """Whether the log size of some dispersion group is as good as unknown."""
+    z = layout.z_columns
+    q = z.shape[0]
+    k = root.shape[0]
+    for group in range(z.shape[1] if q else 0):
+        variance = 0.0
+        for column in range(k - q, k):
+            along = 0.0
+            for j in range(q):
+                along += z[j, group] * root[k - q + j, column]
+            variance += along * along
+        if not variance < _FLAT_VARIANCE:
+            return True
+    return False
 
 
 @entry
@@ -194,70 +242,64 @@ def _climb_block(
     indptr: IntArray,
     cells: IntArray,
     counts: FloatArray,
-    layout: Layout,
+    search: Search,
+    most: int,
     max_evaluations: int,
     screen: bool,
-    starts: FloatArray,
     out: BlockFit,
 ) -> None:
     """Fill `out`: see :func:`climb_block`."""
-    p = layout.x.shape[1]
-    q = layout.z.shape[1]
-    length = weight_length(layout)
-    simple = q == 1 and layout.z.shape[0] == 1 and length**2 > _FEW_CELLS
-    nothing = np.empty((p + q, p + q))
-    first = min(_FIRST_EVALUATIONS, max_evaluations)
-    reached = np.empty((starts.shape[0], p + q))
-    unfinished = np.empty(starts.shape[0])
+    layout, coarse = search.layout, search.coarse
+    starts = search.starts[: min(most, search.starts.shape[0])]
+    k = layout.x_columns.shape[0] + layout.z_columns.shape[0]
+    tops = np.empty((_FINALISTS, k))
+    top_values = np.empty(_FINALISTS)
+    factor = np.empty((k, k))
     for g in range(indptr.size - 1):
         lo, hi = indptr[g], indptr[g + 1]
         gene = collect_counts(cells[lo:hi], counts[lo:hi], layout)
         if screen and _maybe_separated(layout, gene):
             out.flags[g] = SEPARABLE
             continue
-        best = Ascent(gene.total, -math.inf, gene.total, nothing, math.inf, 0, STALLED)
-        unfinished[:] = -math.inf
-        for s in range(starts.shape[0]):
-            theta = starting_values(layout, gene, s == 0, math.inf if s < 2 else 0.0)
-            for j in range(q):
-                theta[p + j] += starts[s, j]
-            ascent = maximise(theta, layout, gene, first, best.value)
-            out.evaluations[g] += ascent.evaluations
-            if ascent.code == ITERATION_LIMIT:
-                unfinished[s] = ascent.value
-                for j in range(p + q):
-                    reached[s, j] = ascent.theta[j]
-            if best.evaluations == 0 or _better(ascent, best):
-                best = ascent
-            if q == 0 or (simple and best.code == CONVERGED and not _is_flat(best, length)):
-                break
-        for _ in range(_FINALISTS):
-            s = int(np.argmax(unfinished))
-            if unfinished[s] == -math.inf:
-                break
-            unfinished[s] = -math.inf
-            ascent = maximise(reached[s], layout, gene, max_evaluations, best.value)
-            out.evaluations[g] += ascent.evaluations
-            if _better(ascent, best):
-                best = ascent
+        merged = coarse.bin_of_row.size > 0
+        small = merge_counts(gene, coarse) if merged else gene
+        best = _nothing(k)
+        # In the merged problem; from its maxima on all rows; and if that should fail, all on these.
+        for stage in range(_MERGED if merged else _ALL_ROWS, _ALL_ROWS + 1):
+            best, evaluations = _search(
+                coarse.layout if stage == _MERGED else layout,
+                small if stage == _MERGED else gene,
+                starts,
+                stage == _POLISH,
+                max_evaluations,
+                tops,
+                top_values,
+            )
+            if stage != _MERGED:
+                out.evaluations[g] += evaluations
+                if best.code == CONVERGED:
+                    break
         out.value[g] = best.value
-        for i in range(p + q):
+        for i in range(k):
             out.theta[g, i] = best.theta[i]
-            for j in range(p + q):
+            for j in range(k):
                 out.information[g, i, j] = -best.hessian[i, j]
+        definite = fill_inverse_root(out.information[g], factor, out.root[g])
         if best.code != CONVERGED:
             out.flags[g] = UNCONVERGED
+        elif not definite or _has_flat_size(layout, out.root[g]):
+            out.flags[g] = FLAT
 
 
 def climb_block(
     indptr: IntArray,
     cells: IntArray,
     counts: FloatArray,
-    layout: Layout,
+    search: Search,
     *,
     max_evaluations: int,
     screen: bool,
-    starts: FloatArray | None = None,
+    most: int = sys.maxsize,
 ) -> BlockFit:
     """Best maximum of every gene of a block, found from a handful of starts.
 
@@ -269,14 +311,14 @@ def climb_block(
     ----------
     indptr, cells, counts : ndarray
         The block as compressed sparse columns.
-    layout : Layout
-        Design in orthonormal coordinates.
+    search : Search
+        Design in orthonormal coordinates, and where to start.
     max_evaluations : int
         Limit for each ascent.
     screen : bool
         Flag genes that may be separated in place of fitting them.
-    starts : ndarray, shape (starts, q), optional
-        As :func:`gamma_starts` gives them, which is the default.
+    most : int
+        Use the first few starts only.
 
     Returns
     -------
@@ -284,20 +326,42 @@ def climb_block(
         Genes that may lie at a limit are flagged.
     """
     genes = indptr.size - 1
-    k = layout.x.shape[1] + layout.z.shape[1]
-    starts = gamma_starts(layout) if starts is None else starts
+    k = search.layout.x_columns.shape[0] + search.layout.z_columns.shape[0]
     out = BlockFit(
         theta=np.zeros((genes, k)),
         information=np.zeros((genes, k, k)),
         value=np.zeros(genes),
+        root=np.full((genes, k, k), np.nan),
         evaluations=np.zeros(genes, dtype=np.int64),
         flags=np.zeros(genes, dtype=np.int64),
     )
-    _climb_block(indptr, cells, counts, layout, max_evaluations, screen, starts, out)
-    for g in np.flatnonzero(out.flags == 0):
-        if has_flat_size(layout, out.information[g]):
-            out.flags[g] = FLAT
+    _climb_block(indptr, cells, counts, search, most, max_evaluations, screen, out)
     return out
+
+
+@entry
+def climb_from(
+    theta: FloatArray, cells: IntArray, counts: FloatArray, layout: Layout, max_evaluations: int
+) -> Ascent:
+    """One ascent of one gene from a given start.
+
+    Parameters
+    ----------
+    theta : ndarray, shape (k,)
+        Start.
+    cells, counts : ndarray, shape (nonzeros,)
+        Cells with a positive count, and the counts.
+    layout : Layout
+        Design in orthonormal coordinates.
+    max_evaluations : int
+        Limit on the number of evaluations.
+
+    Returns
+    -------
+    Ascent
+    """
+    gene = collect_counts(cells, counts, layout)
+    return maximise(theta, layout, gene, max_evaluations, -math.inf)
 
 
 def has_flat_size(layout: Layout, information: FloatArray) -> bool:
@@ -314,37 +378,9 @@ def has_flat_size(layout: Layout, information: FloatArray) -> bool:
     -------
     bool
     """
+    root = inverse_root(information)
     z = layout.z
     if z.shape[1] == 0:
         return False
-    root = inverse_root(information)[-z.shape[1] :]
-    variance = ((z @ root) ** 2).sum(axis=1)
+    variance = ((z @ root[-z.shape[1] :]) ** 2).sum(axis=1)
     return not bool(np.all(variance < _FLAT_VARIANCE))
-
-
-def inverse_root(information: FloatArray) -> FloatArray:
-    """Factor the inverse of a positive definite matrix.
-
-    Parameters
-    ----------
-    information : ndarray, shape (k, k)
-        Observed information.
-
-    Returns
-    -------
-    ndarray, shape (k, k)
-        Upper triangular ``root`` with ``root @ root.T`` the inverse; NaN if there is none.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> np.diag(inverse_root(np.diag([4.0, 16.0]))).tolist()
-    [0.5, 0.25]
-    >>> inverse_root(-np.eye(1)).tolist()
-    [[nan]]
-    """
-    try:
-        factor = np.linalg.cholesky(information)
-    except np.linalg.LinAlgError:
-        return np.full(information.shape, np.nan)
-    return np.asarray(np.linalg.inv(factor).T)

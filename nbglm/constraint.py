@@ -109,16 +109,16 @@ class Constraint:
         group_weight = np.bincount(layout.group_of_row, layout.weight, problem.z_rows.shape[0])
         if not mean.free.all():
             basis = orthonormal_basis(mean.rows, layout.weight)
-            problem = problem._replace(
-                layout=problem.layout._replace(x=basis.q),
+            layout = problem.layout._replace(x_columns=np.ascontiguousarray(basis.q.T))
+            problem = problem.relaid(layout)._replace(
                 x_rows=mean.rows,
                 x_kept=problem.x_kept & mean.free,
                 x_transform=basis.transform,
             )
         if not size.free.all():
             basis = orthonormal_basis(size.rows, group_weight.astype(np.float64))
-            problem = problem._replace(
-                layout=problem.layout._replace(z=basis.q),
+            layout = problem.layout._replace(z_columns=np.ascontiguousarray(basis.q.T))
+            problem = problem.relaid(layout)._replace(
                 z_rows=size.rows,
                 z_kept=problem.z_kept & size.free,
                 z_transform=basis.transform,
@@ -140,8 +140,8 @@ class Constraint:
         held = np.broadcast_to(np.asarray(values, dtype=np.float64), self._of_mean.shape)
         mean, size = self._parts
         layout = self._reduced.layout
-        return self._reduced._replace(
-            layout=layout._replace(
+        return self._reduced.relaid(
+            layout._replace(
                 offset=layout.offset + mean.change @ held[self._of_mean],
                 size_offset=layout.size_offset + size.change @ held[~self._of_mean],
             )
@@ -186,7 +186,7 @@ def supremum(
     """
     indptr = np.array([0, cells.size])
     block = climb_block(
-        indptr, cells, counts, geometry.problem.layout, max_evaluations=max_evaluations, screen=True
+        indptr, cells, counts, geometry.search, max_evaluations=max_evaluations, screen=True
     )
     if not block.flags[0]:
         return Supremum(float(block.value[0]), block.theta[0], converged=True)

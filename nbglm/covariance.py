@@ -33,12 +33,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from nbglm.climb import inverse_root
 from nbglm.counts import Counts
+from nbglm.definite import inverse_root
 from nbglm.expected import expected_size_information
 from nbglm.fit import FitArrays
+from nbglm.layout import Layout
 from nbglm.likelihood import score
-from nbglm.objective import Layout
 from nbglm.parallel import over_genes
 from nbglm.prediction import predict
 

@@ -29,7 +29,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nbglm.compiled import entry, kernel
-from nbglm.likelihood import relative_excess, size_of
+from nbglm.elementary import relative_excess
+from nbglm.likelihood import size_of
 
 __all__ = ["expected_size_information"]
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbglm.boundary import Resolved, resolve
-from nbglm.climb import BlockFit, climb_block, inverse_root
+from nbglm.climb import BlockFit, climb_block
 from nbglm.geometry import Geometry
 from nbglm.problem import Problem
 from nbglm.status import COEF_STATUS, GENE_STATUS
@@ -90,9 +90,10 @@ def _padded(root: FloatArray) -> FloatArray:
 def _interior(problem: Problem, block: BlockFit) -> FitArrays:
     """Coefficients and covariances of genes with a finite maximum, for all genes at once."""
     transform, aliased = problem.transform, problem.aliased
-    # Gene by gene, since products for all genes at once round by how many there are.
-    finite = np.stack([transform @ theta for theta in block.theta])
-    root = np.stack([_padded(transform @ inverse_root(info)) for info in block.information])
+    # Stacks of small products: one large one would round by how many genes there are.
+    finite = np.matmul(transform, block.theta[:, :, None])[:, :, 0]
+    root = np.zeros((*finite.shape, finite.shape[1]))
+    root[:, :, : block.theta.shape[1]] = np.matmul(transform, block.root)
     coef = finite.copy()
     if not problem.projection.size:
         coef[:, aliased] = np.nan
@@ -183,7 +184,7 @@ def fit_block(indptr: IntArray, cells: IntArray, counts: FloatArray, problem: Pr
     FitArrays
     """
     block = climb_block(
-        indptr, cells, counts, problem.layout, max_evaluations=MAX_EVALUATIONS, screen=True
+        indptr, cells, counts, problem.search, max_evaluations=MAX_EVALUATIONS, screen=True
     )
     fit = _interior(problem, block)
     geometry = Geometry(problem)

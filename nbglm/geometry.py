@@ -9,15 +9,17 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import block_diag
 
 from nbglm.basis import null_space, orthonormal_basis
-from nbglm.objective import Layout
+from nbglm.layout import Layout
 from nbglm.problem import Problem
 from nbglm.recession import recession_direction
+from nbglm.start import Search, make_search
 
 __all__ = ["Geometry", "Stage"]
 
@@ -25,6 +27,7 @@ FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.int64]
 
+_WHOLE = b"whole"
 _STILL = 1e-9  # relative change of a predictor along a direction below which it stands still
 _REMEMBERED_ROWS = 512  # with more distinct rows hardly two genes share their positive rows
 _REMEMBERED_ENTRIES = 1 << 22  # of the designs that remain beside limits
@@ -72,6 +75,13 @@ class Stage:
     layout: Layout | None
     groups: IntArray
     transform: FloatArray
+
+    @cached_property
+    def search(self) -> Search:
+        """Where the maximum of what remains is looked for; there must be some rows."""
+        if self.key == _WHOLE and self.problem.prepared is not None:
+            return self.problem.prepared
+        return make_search(cast("Layout", self.layout))
 
     @cached_property
     def undetermined(self) -> FloatArray:
@@ -147,14 +157,17 @@ def _remaining(problem: Problem, state: _State) -> tuple[Layout, IntArray, Float
     new_row = np.full(state.active.size + 1, -1)  # the last entry is for cells of weight 0
     new_row[rows] = np.arange(rows.size)
     layout = full._replace(
-        x=np.ascontiguousarray(x_basis.q),
-        z=np.where(poisson[:, None], 0.0, z_all @ z_basis.transform),
+        x_columns=np.ascontiguousarray(x_basis.q.T),
+        z_columns=np.ascontiguousarray(
+            np.where(poisson[:, None], 0.0, z_all @ z_basis.transform).T
+        ),
         offset=full.offset[rows],
         size_offset=np.where(poisson, math.inf, full.size_offset[groups]),
         bounds=np.searchsorted(group_of_row, np.arange(groups.size + 1)).astype(np.int64),
         weight=weight,
         row_of_cell=new_row[full.row_of_cell],
         group_of_row=group_of_row.astype(np.int64),
+        bin_of_row=full.bin_of_row[rows] if full.bin_of_row.size else full.bin_of_row,
     )
     back = block_diag(problem.x_back, problem.z_back)
     return layout, groups, back @ block_diag(x_basis.transform, z_basis.transform)
@@ -174,6 +187,11 @@ class Geometry:
         self._known: dict[bytes, Stage | None] = {}
         self._remains: dict[bytes, tuple[Layout, IntArray, FloatArray]] = {}
         self._remembers = problem.x_rows.shape[0] <= _REMEMBERED_ROWS
+
+    @cached_property
+    def search(self) -> Search:
+        """Where the maxima of the whole problem are looked for."""
+        return self.problem.search
 
     def _remember(self, key: bytes, stage: Stage | None) -> Stage | None:
         if self._remembers:
@@ -210,7 +228,7 @@ class Geometry:
         groups = problem.z_rows.shape[0]
         return Stage(
             problem,
-            b"whole",
+            _WHOLE,
             np.ones(problem.x_rows.shape[0], dtype=bool),
             np.isinf(problem.layout.size_offset),
             np.zeros(problem.aliased.size),

@@ -11,8 +11,9 @@ The log-probability of a count ``y`` with mean ``mu = exp(eta)`` and size ``r = 
     S2(y, r) = sum_{j<y} r j / (r + j)^2        = d2L/dzeta2
 
 so that any set of cells which share ``(eta, zeta)`` needs only its number of cells, its sum of
-counts, and a histogram of its counts. :func:`mean_terms` is the first part and :func:`size_terms`
-the second; nothing else in the package writes these formulas down again.
+counts, and a histogram of its counts. :func:`mean_terms` is the first part; the second is summed
+over tables of counts by :func:`table_terms` and over single counts by :func:`count_terms`. Nothing
+else in the package writes these formulas down again.
 
 No term subtracts nearly equal numbers. With ``p = 1/(1+x)``, ``q = x p`` and
 ``g(x) = q - log1p(x)``::
@@ -38,51 +39,62 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import vectorize
 from numpy.typing import ArrayLike, NDArray
 
-from nbglm.compiled import entry, kernel
+from nbglm.compiled import entry, kernel, reduction, rowwise, scalar
+from nbglm.elementary import exp, log, ratio_terms, relative_excess
 
-__all__ = ["loglik", "mean_terms", "score", "size_of", "size_terms"]
+__all__ = [
+    "BLOCK",
+    "SPLIT",
+    "count_terms",
+    "loglik",
+    "mean_terms",
+    "score",
+    "size_of",
+    "table_terms",
+]
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 
-# Below this argument the Euler-Maclaurin tail is not used: ratios (r + j) are multiplied out.
+BLOCK = 512
+"""Rows that kernels work on at a time, so that what they write down stays in the first cache."""
+
+SPLIT = 256.0
+"""Below this size ``y - S1 = sum r / (r + j)``, which grows like ``r log y``, stands in for
+``-S1``, which grows like ``y``; far above it, where scores are of order ``1 / r``, only ``S1`` is
+small."""
+
+# The Euler-Maclaurin tail begins here; the ratios (r + j) / r before it are multiplied out.
 _TAIL = 16.0
-# Below this x, log1p(x) is taken from the series of atanh, which also gives x - log1p(x) in full.
+# Below this u, log1p(u) is better taken from u - log1p(u), which the series gives in full.
 _SERIES = 0.4
-# Below this size ``y - S1 = sum r / (r + j)``, which grows like ``r log y``, stands in for ``-S1``,
-# which grows like ``y``; far above it, where scores are of order ``1 / r``, only ``S1`` is small.
-_SPLIT = 256.0
 _SMALLEST = 1e-250
+_LARGEST = 1e200  # a size that is as good as infinite, with room for its square
+_OVERFLOW = 709.0
 
 
-@kernel
-def relative_excess(x: float) -> float:
-    """``(x - log1p(x)) / x`` for ``0 <= x <= 0.4``, to full relative accuracy.
+@scalar
+def size_of(zeta: float) -> float:
+    """The size whose logarithm is `zeta`; the smallest stands for 0, which has no logarithm.
 
-    With ``s = x / (2 + x)``, ``log1p(x) = 2 atanh(s)``, hence
-    ``x - log1p(x) = s x - 2 s**3 (1/3 + s**2/5 + ...)``, where nothing cancels.
+    Parameters
+    ----------
+    zeta : float
+        Log size.
+
+    Returns
+    -------
+    float
+        ``exp(zeta)``, at least 1e-250; infinite where it would overflow.
     """
-    inverse = 1.0 / (2.0 + x)
-    s = x * inverse
-    u = s * s
-    tail = 1.0 / 21.0
-    tail = tail * u + 1.0 / 19.0
-    tail = tail * u + 1.0 / 17.0
-    tail = tail * u + 1.0 / 15.0
-    tail = tail * u + 1.0 / 13.0
-    tail = tail * u + 1.0 / 11.0
-    tail = tail * u + 1.0 / 9.0
-    tail = tail * u + 1.0 / 7.0
-    tail = tail * u + 1.0 / 5.0
-    tail = tail * u + 1.0 / 3.0
-    return s - 2.0 * u * inverse * tail
+    return math.inf if zeta > _OVERFLOW else max(exp(zeta), _SMALLEST)
 
 
-@kernel
+@scalar
 def mean_terms(
-    weight: float, total: float, eta: float, r: float
+    weight: float, total: float, eta: float, r: float, inverse: float
 ) -> tuple[float, float, float, float, float, float]:
     """The part of the log-likelihood that is linear in the counts, for cells that share a row.
 
@@ -94,44 +106,67 @@ def mean_terms(
         Sum of their counts.
     eta : float
         Their log mean.
-    r : float
-        Their size; ``inf`` is the Poisson.
+    r, inverse : float
+        Their size, of which ``inf`` is the Poisson, and ``1 / r``.
 
     Returns
     -------
     tuple of float
         ``loglik``, its derivatives by ``eta`` and ``zeta``, and the second derivatives by
-        ``eta eta``, ``eta zeta`` and ``zeta zeta``; :func:`size_terms` completes them.
-        For ``r < 256`` the derivative by ``zeta`` leaves out ``total``, which
-        :func:`size_terms` then leaves out as well: both would be large and cancel.
+        ``eta eta``, ``eta zeta`` and ``zeta zeta``; the size terms complete them.
+        For ``r < SPLIT`` the derivative by ``zeta`` leaves out ``total``, which the size terms
+        then leave out as well: both would be large and cancel.
     """
-    mu = math.exp(eta)
-    x = mu / r
-    p = 1.0 / (1.0 + x)
-    q = x * p if x < 1e300 else 1.0
-    if x < _SERIES:
-        excess = relative_excess(x)
-        log1p_x = x * (1.0 - excess)
-        r_log1p_x = mu * (1.0 - excess)
-        r_g = mu * (excess - q)
-    else:
-        log1p_x = math.log1p(x)
-        r_log1p_x = r * log1p_x
-        r_g = r * (q - log1p_x)
+    mu = exp(eta)
+    x = mu * inverse
+    p, q, share, gap = ratio_terms(x)
     residual = total - weight * mu
     cross = residual * p * q
-    by_zeta = weight * r_g + (total * q if r >= _SPLIT else -total * p)
+    r_g = weight * mu * gap
     return (
-        total * (eta - log1p_x) - weight * r_log1p_x,
+        total * (eta - x * share) - weight * mu * share,
         residual * p,
-        by_zeta,
+        r_g + (total * q if r >= SPLIT else -total * p),
         -(weight * mu * p + total * q) * p,
         cross,
-        weight * r_g - cross,
+        r_g - cross,
     )
 
 
-@kernel
+@reduction
+def table_terms(above: FloatArray, r: float) -> tuple[float, float, float]:
+    """Size part of a table of counts that share a size.
+
+    Parameters
+    ----------
+    above : ndarray, shape (largest,)
+        ``above[j - 1]`` is how many counts lie above ``j`` (sum of their weights).
+    r : float
+        The size; ``inf`` gives zeros.
+
+    Returns
+    -------
+    tuple of float
+        Sums of ``L``, of ``S1``, or ``S2`` over the counts, without the terms ``j = 0``, which
+        are 0: see :func:`count_terms`. For ``r < SPLIT`` the second is that of ``r / (r + j)``.
+    """
+    inverse = 1.0 / r
+    value = 0.0
+    s1 = 0.0
+    s2 = 0.0
+    t1 = 0.0
+    for i in range(above.size):
+        n = above[i]
+        x = (i + 1.0) * inverse
+        p, q, share, _ = ratio_terms(x)
+        value += n * x * share
+        s1 += n * q
+        t1 += n * p
+        s2 += n * (q * p)
+    return value, (-s1 if r >= SPLIT else t1), s2
+
+
+@scalar
 def _tail_terms(k: float, m: float, r: float) -> tuple[float, float, float, float]:
     """Euler-Maclaurin sums over ``m <= j < m + k`` for ``a = r + m >= 16``.
 
@@ -141,9 +176,9 @@ def _tail_terms(k: float, m: float, r: float) -> tuple[float, float, float, floa
     """
     a = r + m
     b = a + k
-    u = k / a
     ia = 1.0 / a
     ib = 1.0 / b
+    u = k * ia
     d = u * ib
     ia2 = ia * ia
     ib2 = ib * ib
@@ -159,14 +194,11 @@ def _tail_terms(k: float, m: float, r: float) -> tuple[float, float, float, floa
         - (ib * ib2 * ib4 - ia * ia2 * ia4) / 1680.0
         + (ib * ib8 - ia * ia8) / 1188.0
     )
-    if u < _SERIES:
-        h = u * relative_excess(u)
-        log_ratio = u - h
-        log_sum = (k - 0.5) * u - (b - 0.5) * h + stirling
-    else:
-        log_ratio = math.log1p(u)
-        h = u - log_ratio
-        log_sum = (b - 0.5) * log_ratio - k + stirling
+    near = u < _SERIES
+    excess = u * relative_excess(min(u, _SERIES))
+    log_ratio = u - excess if near else log(1.0 + u)
+    h = u - log_ratio if not near else excess
+    log_sum = (k - 0.5) * u - (b - 0.5) * h if near else (b - 0.5) * log_ratio - k
     # T1 = sum 1/(r+j) = log(b/a) + t1, and S1 = k - r T1 = a h + m log(b/a) - r t1
     t1 = (
         0.5 * d
@@ -190,87 +222,129 @@ def _tail_terms(k: float, m: float, r: float) -> tuple[float, float, float, floa
     v = k * ib  # u / (1 + u)
     second = (u * v - h if u < 1.0 else log_ratio - v) + m * ia * v
     return (
-        log_sum,
+        log_sum + stirling,
         a * h + m * log_ratio - r * t1 if u < 1.0 else k - r * (log_ratio + t1),
         r * (second + t2),
         r * (log_ratio + t1),
     )
 
 
-@kernel
-def size_terms(y: float, r: float) -> tuple[float, float, float]:
-    """``L(y, r)`` and its first and second derivative by ``zeta = log r``.
+@rowwise
+def _start_products(r: FloatArray, work: FloatArray) -> None:
+    for i in range(r.size):
+        work[0, i] = 1.0
+        work[1, i] = 0.0
+        work[2, i] = 0.0
+        work[3, i] = 0.0
+        work[4, i] = min(r[i], _LARGEST)
+        work[5, i] = 1.0 / work[4, i]
 
-    For ``r < 256`` the first derivative is given as ``y - S1``: see :func:`mean_terms`.
+
+@rowwise
+def _multiply_out(j: float, first: int, size: int, work: FloatArray) -> None:
+    """Add the terms of one ``j`` to the sums of the counts above it."""
+    for i in range(first, size):
+        x = j * work[5, i]
+        p = 1.0 / (1.0 + x)
+        q = x * p
+        # Sizes below 1 are taken out of the product, which would overflow, and put back later.
+        work[0, i] *= j + work[4, i] if work[4, i] < 1.0 else 1.0 + x
+        work[1, i] += p
+        work[2, i] += q
+        work[3, i] += q * p
+
+
+@rowwise
+def _add_tails(y: FloatArray, first: int, work: FloatArray) -> None:
+    """Add the terms from ``j = 16`` on; until here only the products were written down."""
+    for i in range(y.size):
+        m = min(y[i], _TAIL) - 1.0
+        work[0, i] = log(work[0, i]) - (m * log(work[4, i]) if work[4, i] < 1.0 else 0.0)
+    for i in range(first, y.size):
+        k = y[i] - _TAIL
+        r = work[4, i]
+        log_sum, s1, s2, t1 = _tail_terms(k, _TAIL, r)
+        x = _TAIL * work[5, i]
+        _, _, share, _ = ratio_terms(x)
+        work[0, i] += log_sum + k * x * share
+        work[1, i] += t1
+        work[2, i] += s1
+        work[3, i] += s2
+
+
+@kernel
+def count_terms(y: FloatArray, r: FloatArray, work: FloatArray) -> None:
+    """``L(y, r)`` and its first and second derivative by ``zeta``, for single counts.
+
+    For ``r < SPLIT`` the first derivative is given as ``y - S1 = sum r / (r + j)``. The term
+    ``j = 0`` of that sum, which is 1 for every positive count, is left to the caller.
 
     Parameters
     ----------
-    y : float
-        A count (a whole number, 0 or more).
-    r : float
-        The size; ``inf`` gives zeros.
-
-    Returns
-    -------
-    tuple of float
-        ``L``, ``dL/dzeta = -S1`` (plus ``y`` for ``r < 256``), ``d2L/dzeta2 = S2``.
+    y : ndarray, shape (n,)
+        Counts of 2 or more, in ascending order up to 17; `n` is at most ``BLOCK``.
+    r : ndarray, shape (n,)
+        Their sizes; ``inf`` gives zeros.
+    work : ndarray, shape (6, BLOCK)
+        Overwritten; the results are in its first three rows.
     """
-    if y <= 1.0 or r == math.inf:
-        return 0.0, (y if r < _SPLIT else 0.0), 0.0
-    # Multiply out the first m ratios, so that the tail starts at r + m >= 16.
-    m = min(y, math.ceil(_TAIL - r)) if r < _TAIL else 0.0
-    log_sum = 0.0
-    product = 1.0
-    s1 = 0.0
-    s2 = 0.0
-    t1 = 0.0
-    j = 0.0
-    while j < m:
-        inverse = 1.0 / (r + j)
-        share = r * inverse
-        product *= (r + j) / r
-        if product > 1e40:
-            log_sum += math.log(product)
-            product = 1.0
-        s1 += j * inverse
-        s2 += j * inverse * share
-        t1 += share
+    _start_products(r, work)
+    first = 0
+    j = 1.0
+    while j < _TAIL:
+        while first < y.size and y[first] <= j:
+            first += 1
+        if first == y.size:
+            break
+        _multiply_out(j, first, y.size, work)
         j += 1.0
-    if m > 0.0:
-        log_sum += math.log(product)
-    if y > m:
-        k = y - m
-        tail_log, tail_s1, tail_s2, tail_t1 = _tail_terms(k, m, r)
-        log_sum += tail_log
-        if m > 0.0:
-            log_sum += k * math.log1p(m / r)
-        s1 += tail_s1
-        s2 += tail_s2
-        t1 += tail_t1
-    return log_sum, (-s1 if r >= _SPLIT else t1), s2
+    while first < y.size and y[first] <= _TAIL:
+        first += 1
+    _add_tails(y, first, work)
+    for i in range(y.size):
+        slope = -work[2, i] if r[i] >= SPLIT else work[1, i]
+        finite = r[i] < math.inf
+        work[0, i] = work[0, i] if finite else 0.0
+        work[1, i] = slope if finite else 0.0
+        work[2, i] = work[3, i] if finite else 0.0
 
 
-@kernel
-def size_of(zeta: float) -> float:
-    """The size whose logarithm is `zeta`; the smallest stands for 0, which has no logarithm.
+@entry
+def _terms(y: FloatArray, eta: FloatArray, zeta: FloatArray, out: FloatArray) -> None:
+    """Log-likelihood and derivatives of single counts in ascending order."""
+    work = np.empty((6, BLOCK))
+    r = np.empty(BLOCK)
+    for lo in range(0, y.size, BLOCK):
+        size = min(BLOCK, y.size - lo)
+        single = 0
+        for i in range(size):
+            r[i] = size_of(zeta[lo + i])
+            single += y[lo + i] < 2.0
+            mean = mean_terms(1.0, y[lo + i], eta[lo + i], r[i], 1.0 / r[i])
+            for k in range(6):
+                out[lo + i, k] = mean[k]
+            out[lo + i, 0] -= math.lgamma(y[lo + i] + 1.0)
+            out[lo + i, 2] += 1.0 if y[lo + i] > 0.0 and r[i] < SPLIT else 0.0
+        count_terms(y[lo + single : lo + size], r[single:size], work)
+        for i in range(single, size):
+            out[lo + i, 0] += work[0, i - single]
+            out[lo + i, 2] += work[1, i - single]
+            out[lo + i, 5] += work[2, i - single]
 
-    Parameters
-    ----------
-    zeta : float
-        Log size.
 
-    Returns
-    -------
-    float
-        ``exp(zeta)``, at least 1e-250.
-    """
-    return max(math.exp(zeta), _SMALLEST)
-
-
-@vectorize(cache=True)
-def _loglik(y: float, eta: float, zeta: float) -> float:
-    r = size_of(zeta)
-    return mean_terms(1.0, y, eta, r)[0] + size_terms(y, r)[0] - math.lgamma(y + 1.0)
+def _row_terms(y: ArrayLike, eta: ArrayLike, zeta: ArrayLike) -> FloatArray:
+    arrays = np.broadcast_arrays(
+        np.asarray(y, dtype=np.float64),
+        np.asarray(eta, dtype=np.float64),
+        np.asarray(zeta, dtype=np.float64),
+    )
+    flat = [np.array(a).ravel() for a in arrays]
+    order = np.argsort(flat[0], kind="stable")
+    sorted_terms = np.empty((order.size, 6))
+    _terms(*(a[order] for a in flat), sorted_terms)
+    terms = np.empty_like(sorted_terms)
+    terms[order] = sorted_terms
+    return terms.reshape((*arrays[0].shape, 6))
 
 
 def loglik(y: ArrayLike, eta: ArrayLike, zeta: ArrayLike) -> FloatArray:
@@ -296,26 +370,7 @@ def loglik(y: ArrayLike, eta: ArrayLike, zeta: ArrayLike) -> FloatArray:
     >>> loglik([0, 3], np.log(2.0), np.inf).round(6)
     array([-2.      , -1.712318])
     """
-    return np.asarray(
-        _loglik(
-            np.asarray(y, dtype=np.float64),
-            np.asarray(eta, dtype=np.float64),
-            np.asarray(zeta, dtype=np.float64),
-        )
-    )
-
-
-@entry
-def _score(y: FloatArray, eta: FloatArray, zeta: FloatArray, out: FloatArray) -> None:
-    for i in range(y.size):
-        r = size_of(zeta[i])
-        mean = mean_terms(1.0, y[i], eta[i], r)
-        size = size_terms(y[i], r)
-        out[i, 0] = mean[1]
-        out[i, 1] = mean[2] + size[1]
-        out[i, 2] = mean[3]
-        out[i, 3] = mean[4]
-        out[i, 4] = mean[5] + size[2]
+    return _row_terms(y, eta, zeta)[..., 0]
 
 
 def score(y: ArrayLike, eta: ArrayLike, zeta: ArrayLike) -> FloatArray:
@@ -337,12 +392,4 @@ def score(y: ArrayLike, eta: ArrayLike, zeta: ArrayLike) -> FloatArray:
     >>> score([3.0], 0.0, 0.0).round(6)
     array([[ 1.      ,  0.140186, -1.      ,  0.5     , -0.220925]])
     """
-    arrays = np.broadcast_arrays(
-        np.asarray(y, dtype=np.float64),
-        np.asarray(eta, dtype=np.float64),
-        np.asarray(zeta, dtype=np.float64),
-    )
-    flat = [np.array(a).ravel() for a in arrays]
-    out = np.empty((flat[0].size, 5))
-    _score(flat[0], flat[1], flat[2], out)
-    return out.reshape((*arrays[0].shape, 5))
+    return _row_terms(y, eta, zeta)[..., 1:]

@@ -26,15 +26,17 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nbglm.compiled import entry, kernel
-from nbglm.objective import GeneCounts, Layout, evaluate
+from nbglm.compiled import kernel
+from nbglm.definite import solve_definite, solve_shifted
+from nbglm.layout import Layout
+from nbglm.objective import evaluate
+from nbglm.tally import GeneCounts
 
 __all__ = [
     "CONVERGED",
     "ITERATION_LIMIT",
     "STALLED",
     "Ascent",
-    "factor_definite",
     "maximise",
     "weight_length",
 ]
@@ -51,7 +53,6 @@ _BACKTRACKS = 40
 _DOUBLINGS = 6
 _TAIL = 1e-6  # with a squared decrement below this a step is not worth doubling
 _FIRST, _SEARCH, _STRETCH = 0, 1, 2  # what the next evaluation is for
-_SHIFTS = 14
 _NOTHING = 1e-10  # gain, relative to the value, that is none
 _FARTHEST = 1e5  # a linear predictor beyond this is on its way to infinity
 _SUSPECT = 12  # evaluations before that is looked at
@@ -88,105 +89,21 @@ class Ascent(NamedTuple):
 
 
 @kernel
-def factor_definite(matrix: FloatArray, factor: FloatArray, tolerance: float) -> bool:
-    """Cholesky factor of a symmetric matrix.
-
-    Parameters
-    ----------
-    matrix : ndarray, shape (k, k)
-        Its lower triangle is used.
-    factor : ndarray, shape (k, k)
-        Its lower triangle is overwritten.
-    tolerance : float
-        Smallest pivot, relative to the diagonal, that is not taken for rounding.
-
-    Returns
-    -------
-    bool
-        False if the matrix is not positive definite.
-    """
-    k = matrix.shape[0]
-    for j in range(k):
-        for i in range(j, k):
-            entry = matrix[i, j]
-            for l in range(j):
-                entry -= factor[i, l] * factor[j, l]
-            if i == j:
-                if not entry > tolerance * abs(matrix[j, j]):  # NaN fails too
-                    return False
-                factor[j, j] = math.sqrt(entry)
-            else:
-                factor[i, j] = entry / factor[j, j]
-    return True
-
-
-@kernel
-def _solve_definite(
-    matrix: FloatArray, right: FloatArray, factor: FloatArray, out: FloatArray
-) -> bool:
-    """Solve ``matrix @ out = right``; False if `matrix` is not positive definite."""
-    if not factor_definite(matrix, factor, 1e-14):
-        return False
-    k = right.size
-    for i in range(k):
-        entry = right[i]
-        for l in range(i):
-            entry -= factor[i, l] * out[l]
-        out[i] = entry / factor[i, i]
-    for i in range(k - 1, -1, -1):
-        entry = out[i]
-        for l in range(i + 1, k):
-            entry -= factor[l, i] * out[l]
-        out[i] = entry / factor[i, i]
-    return True
-
-
-@kernel
-def _solve_shifted(
-    matrix: FloatArray, right: FloatArray, factor: FloatArray, out: FloatArray
-) -> None:
-    """Solve with the smallest of a few multiples of the identity added that makes it definite.
-
-    `matrix` is overwritten. Gershgorin's circles bound how far down its spectrum reaches, so the
-    last shift tried always does.
-    """
-    k = right.size
-    lowest = 0.0
-    largest = 1e-300
-    for i in range(k):
-        radius = 0.0
-        for j in range(k):
-            if j != i:
-                radius += abs(matrix[i, j])
-        lowest = min(lowest, matrix[i, i] - radius)
-        largest = max(largest, abs(matrix[i, i]) + radius)
-    enough = 1e-3 * largest - lowest
-    shift = 0.0
-    for attempt in range(_SHIFTS):
-        target = enough * 4.0 ** (attempt - _SHIFTS + 1)
-        for i in range(k):
-            matrix[i, i] += target - shift
-        shift = target
-        if _solve_definite(matrix, right, factor, out):
-            break
-
-
-@kernel
 def _largest_change(step: FloatArray, layout: Layout) -> float:
     """Largest absolute change of any linear predictor along a step."""
-    x = layout.x
-    z = layout.z
-    p = x.shape[1]
+    x = layout.x_columns
+    z = layout.z_columns
+    p = x.shape[0]
     largest = 0.0
-    for i in range(x.shape[0]):
+    for i in range(x.shape[1]):
         change = 0.0
         for j in range(p):
-            change += x[i, j] * step[j]
+            change += x[j, i] * step[j]
         largest = max(largest, abs(change))
-    for k in range(z.shape[0]):
+    for k in range(z.shape[1]):
         change = 0.0
-        for j in range(z.shape[1]):
-            change += z[k, j] * step[p + j]
+        for j in range(z.shape[0]):
+            change += z[j, k] * step[p + j]
         largest = max(largest, abs(change))
     return largest
 
@@ -232,16 +149,16 @@ def _direction(gradient: FloatArray, hessian: FloatArray, step: FloatArray) -> t
             finite &= math.isfinite(information[i, j])
     if not finite:
         return False, math.nan
-    definite = _solve_definite(information, gradient, factor, step)
+    definite = solve_definite(information, gradient, factor, step)
     if not definite:
-        _solve_shifted(information, gradient, factor, step)
+        solve_shifted(information, gradient, factor, step)
     slope = 0.0
     for i in range(k):
         slope += gradient[i] * step[i]
     return definite, slope
 
 
-@entry
+@kernel
 def maximise(
     theta0: FloatArray, layout: Layout, gene: GeneCounts, max_evaluations: int, rival: float
 ) -> Ascent:

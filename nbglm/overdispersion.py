@@ -42,8 +42,10 @@ def _poisson_problem(problem: Problem) -> Problem:
     """The same mean with an infinite size everywhere."""
     groups, p = problem.z_rows.shape[0], problem.x_kept.size
     nothing = np.zeros((groups, 0))
-    return problem._replace(
-        layout=problem.layout._replace(z=nothing, size_offset=np.full(groups, np.inf)),
+    layout = problem.layout._replace(
+        z_columns=np.zeros((0, groups)), size_offset=np.full(groups, np.inf)
+    )
+    return problem.relaid(layout)._replace(
         z_rows=nothing,
         z_back=np.zeros((0, 0)),
         z_transform=np.zeros((0, 0)),

@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 from scipy.linalg import block_diag
 
 from nbglm.basis import null_space, orthonormal_basis
-from nbglm.objective import Layout, make_layout
+from nbglm.coarse import bins_of_rows
+from nbglm.layout import Layout, make_layout
+from nbglm.start import Search, make_search
 
 __all__ = ["Problem", "idle_directions", "make_problem"]
 
@@ -24,7 +26,7 @@ class Problem(NamedTuple):
     Attributes
     ----------
     layout : Layout
-        Distinct design rows; its ``x`` and ``z`` are orthonormal under the cell weights.
+        Distinct design rows; its columns are orthonormal under the cell weights.
     x_rows, z_rows : ndarray, shape (rows, p) and (groups, q)
         The same rows in the user's columns, each scaled to a largest absolute value of 1 (and
         centred first if it hardly varies); aliased columns are zeros and take no part.
@@ -36,6 +38,8 @@ class Problem(NamedTuple):
         False for aliased columns.
     projection : ndarray, shape (p + q, p + q) or (0, 0)
         Onto the row spaces of the designs if minimum-norm coefficients are wanted; else empty.
+    prepared : Search or None
+        The search in this layout, if it is worth preparing for many genes.
     """
 
     layout: Layout
@@ -48,6 +52,16 @@ class Problem(NamedTuple):
     x_kept: NDArray[np.bool_]
     z_kept: NDArray[np.bool_]
     projection: FloatArray
+    prepared: Search | None
+
+    @property
+    def search(self) -> Search:
+        """Where the maxima are looked for."""
+        return self.prepared or make_search(self.layout)
+
+    def relaid(self, layout: Layout) -> Problem:
+        """The same problem in another layout."""
+        return self._replace(layout=layout, prepared=None)
 
     @property
     def aliased(self) -> NDArray[np.bool_]:
@@ -158,10 +172,13 @@ def make_problem(
     first_z = first[layout.bounds[:-1]]
     x_rows, x_back = _standardised(layout.x, x_basis.kept)
     z_rows, z_back = _standardised(layout.z, z_basis.kept)
+    orthonormal = layout._replace(
+        x_columns=np.ascontiguousarray(x_basis.q[first].T),
+        z_columns=np.ascontiguousarray(z_basis.q[first_z].T),
+    )
+    orthonormal = orthonormal._replace(bin_of_row=bins_of_rows(orthonormal))
     return Problem(
-        layout=layout._replace(
-            x=np.ascontiguousarray(x_basis.q[first]), z=np.ascontiguousarray(z_basis.q[first_z])
-        ),
+        layout=orthonormal,
         x_rows=x_rows,
         z_rows=z_rows,
         x_back=x_back,
@@ -175,4 +192,5 @@ def make_problem(
             if minimum_norm
             else np.zeros((0, 0))
         ),
+        prepared=make_search(orthonormal),
     )

@@ -18,12 +18,11 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import chdtrc, ndtri
 
-from nbglm.climb import has_flat_size
+from nbglm.climb import climb_from, has_flat_size
 from nbglm.constraint import Constraint, supremum
 from nbglm.fit import MAX_EVALUATIONS
 from nbglm.geometry import Geometry
-from nbglm.newton import CONVERGED, maximise
-from nbglm.objective import collect_counts
+from nbglm.newton import CONVERGED
 
 __all__ = ["Estimate", "lr_pvalue", "profile_limits"]
 
@@ -67,8 +66,6 @@ class _Profile:
 
     def __init__(self, estimate: Estimate) -> None:
         self._estimate = estimate
-        layout = estimate.constraint.problem.layout
-        self._gene = collect_counts(estimate.cells, estimate.counts, layout)
         self._theta: FloatArray | None = None
         self.from_every_start = False
 
@@ -77,7 +74,9 @@ class _Profile:
         estimate = self._estimate
         problem = estimate.constraint.at(value)
         if self._theta is not None and not self.from_every_start:
-            ascent = maximise(self._theta, problem.layout, self._gene, _WARM_EVALUATIONS, -math.inf)
+            ascent = climb_from(
+                self._theta, estimate.cells, estimate.counts, problem.layout, _WARM_EVALUATIONS
+            )
             if ascent.code == CONVERGED and not has_flat_size(problem.layout, -ascent.hessian):
                 self._theta = ascent.theta
                 return float(ascent.value)

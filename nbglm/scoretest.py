@@ -19,8 +19,8 @@ from nbglm.basis import orthonormal_basis
 from nbglm.exceptions import HypothesisError
 from nbglm.expected import expected_size_information
 from nbglm.hypotheses import adjusted
+from nbglm.layout import Layout, make_layout
 from nbglm.likelihood import score
-from nbglm.objective import Layout, make_layout
 from nbglm.parallel import over_genes
 from nbglm.prediction import predict
 

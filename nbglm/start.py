@@ -8,20 +8,30 @@ from below, where the log-likelihood is concave in the log size.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nbglm.coarse import Coarse, coarsen
 from nbglm.compiled import kernel
-from nbglm.objective import GeneCounts, Layout
+from nbglm.layout import Layout
+from nbglm.tally import GeneCounts
 
-__all__ = ["starting_values"]
+__all__ = ["FEW_CELLS", "Search", "gamma_starts", "make_search", "starting_values"]
 
 FloatArray = NDArray[np.float64]
 
 _LARGEST_ALPHA = 1e3
 _SMALLEST_ALPHA = 1e-3
 _LARGEST_ETA = 50.0
+_WIDE_WORK = 15_000  # rows times wide starts
+_STEEP = 30.0  # rise of the log size over the range of a coordinate that leaves one end finite
+_PIVOT_WORK = 30_000  # rows times starts that turn at a pivot
+_RISES = (8.0, 2.0, 30.0)  # of the log size from the end of a coordinate to the pivot
+
+FEW_CELLS = 200
+"""With no more cells one start is not enough even for a constant size."""
 
 
 @kernel
@@ -41,36 +51,32 @@ def _log_rate(layout: Layout, gene: GeneCounts) -> float:
 @kernel
 def _fill_size(theta: FloatArray, layout: Layout, gene: GeneCounts, highest: float) -> None:
     """Set the dispersion coefficients to the moment estimate of one common size."""
-    x = layout.x
-    z = layout.z
+    x = layout.x_columns
+    z = layout.z_columns
     offset = layout.offset
     weight = layout.weight
     bounds = layout.bounds
     size_offset = layout.size_offset
     total = gene.total
-    values = gene.values
-    multiplicity = gene.multiplicity
-    p = x.shape[1]
-    excess = 0.0
+    p = x.shape[0]
+    excess = gene.square
     square = 0.0
     for i in range(weight.size):
         eta = offset[i]
         for j in range(p):
-            eta += x[i, j] * theta[j]
+            eta += x[j, i] * theta[j]
         mu = math.exp(min(eta, _LARGEST_ETA))
         excess += mu * (weight[i] * mu - 2.0 * total[i]) - total[i]
         square += weight[i] * mu * mu
-    for e in range(values.size):
-        excess += multiplicity[e] * values[e] * values[e]
     zeta = -math.log(min(max(excess / square, _SMALLEST_ALPHA), _LARGEST_ALPHA))
     zeta = min(zeta, highest)
-    for k in range(z.shape[0]):
+    for k in range(z.shape[1]):
         cells = 0.0
         for i in range(bounds[k], bounds[k + 1]):
             cells += weight[i]
         if size_offset[k] < math.inf:
-            for j in range(z.shape[1]):
-                theta[p + j] += cells * z[k, j] * (zeta - size_offset[k])
+            for j in range(z.shape[0]):
+                theta[p + j] += cells * z[j, k] * (zeta - size_offset[k])
 
 
 @kernel
@@ -93,12 +99,12 @@ def starting_values(layout: Layout, gene: GeneCounts, regress: bool, highest: fl
     -------
     ndarray, shape (p + q,)
     """
-    x = layout.x
+    x = layout.x_columns
     offset = layout.offset
     weight = layout.weight
     total = gene.total
-    p = x.shape[1]
-    theta = np.zeros(p + layout.z.shape[1])
+    p = x.shape[0]
+    theta = np.zeros(p + layout.z_columns.shape[0])
     rate = _log_rate(layout, gene)
     for i in range(weight.size):
         target = rate
@@ -107,6 +113,105 @@ def starting_values(layout: Layout, gene: GeneCounts, regress: bool, highest: fl
             prior = 0.5 * expected + 0.1
             target += math.log((total[i] + prior) / (weight[i] * expected + prior))
         for j in range(p):
-            theta[j] += weight[i] * x[i, j] * target
+            theta[j] += weight[i] * x[j, i] * target
     _fill_size(theta, layout, gene, highest)
     return theta
+
+
+def gamma_starts(layout: Layout) -> FloatArray:
+    """Where ascents start, as shifts of the dispersion coordinates.
+
+    Given the sizes, the log-likelihood is concave in the mean coefficients, so that only the
+    sizes need several starts: none for the least-squares and the constant start of the mean; up and
+    down each coordinate; so steep that all cells but those at one end of a coordinate are Poisson;
+    and then far and wide, the more the fewer rows there are to pay for.
+
+    Parameters
+    ----------
+    layout : Layout
+        Design in orthonormal coordinates.
+
+    Returns
+    -------
+    ndarray, shape (starts, q)
+        The first is the best guess.
+    """
+    z, q = layout.z, layout.z.shape[1]
+    rows_of_group = np.diff(layout.bounds)
+    group = np.repeat(np.arange(len(z)), rows_of_group)
+    weight = np.bincount(group, layout.weight, len(z)).astype(np.float64)
+    length = np.sqrt(weight.sum())
+    axes = length * np.vstack([np.eye(q), -np.eye(q)])
+    if len(z) <= q and length**2 > FEW_CELLS * q:
+        # With many cells of each size a second maximum is hardly ever seen.
+        return np.vstack([np.zeros((1, q)), axes])
+    if q <= 1:
+        # The last are for a lone covariate, such as ``~ z - 1``.
+        further = [10.0 * axes, 40.0 * axes] if len(z) > 1 else []
+        return np.vstack([np.zeros((2, q)), axes, 3.0 * axes, *further])
+    rise = np.hstack([z - z.min(axis=0), z.max(axis=0) - z])
+    rise = rise[:, rise.max(axis=0) > 1e-9 * np.abs(z).max()]
+    steep = (rise / rise.max(axis=0) * _STEEP).T @ (weight[:, None] * z)
+    wide = int(np.clip(_WIDE_WORK // layout.x.shape[0], 4, 30))
+    reach = length * np.where(np.arange(wide) % 2, 2.0, 4.0)
+    far = np.random.default_rng(q).normal(size=(wide, q)) * reach[:, None]
+    most = _PIVOT_WORK // layout.x.shape[0]
+    return np.vstack([np.zeros((2, q)), axes, steep, far, _pivot_starts(z, weight, most)])
+
+
+def _pivot_starts(z: FloatArray, weight: FloatArray, most: int) -> FloatArray:
+    """Starts in which only the cells at one end of a coordinate have a finite size.
+
+    The best sizes of a few cells can differ by much although the cells lie close together at the
+    end of a covariate; a start finds them only if it is as steep as that.
+    """
+    found: list[FloatArray] = []
+    sides = [side for column in z.T for side in (column, -column)]
+    for side in sides:
+        levels = np.unique(side)
+        levels = levels[np.diff(levels, prepend=-np.inf) > 1e-9 * np.abs(levels).max()]
+        if levels.size < 2:
+            continue
+        pivots = int(np.clip(most // (2 * len(_RISES) * len(sides)), 0, 12))
+        for pivot in np.unique(np.geomspace(1, levels.size - 1, pivots).astype(np.int64)):
+            slope = 1.0 / (levels[pivot] - levels[0])
+            found += [
+                (weight * rise * slope * (side - level)) @ z
+                for rise in _RISES
+                for level in (levels[0], levels[pivot])
+            ]
+    return np.array(found).reshape(-1, z.shape[1])
+
+
+class Search(NamedTuple):
+    """Where the maximum of every gene is looked for.
+
+    Attributes
+    ----------
+    layout : Layout
+        All rows of the design.
+    coarse : Coarse
+        The merged problem.
+    starts : ndarray, shape (starts, q)
+        As :func:`gamma_starts` gives them, for the merged problem if there is one.
+    """
+
+    layout: Layout
+    coarse: Coarse
+    starts: FloatArray
+
+
+def make_search(layout: Layout) -> Search:
+    """Prepare what the searches of all genes share.
+
+    Parameters
+    ----------
+    layout : Layout
+        Design in orthonormal coordinates.
+
+    Returns
+    -------
+    Search
+    """
+    coarse = coarsen(layout)
+    return Search(layout, coarse, gamma_starts(coarse.layout))

@@ -19,7 +19,9 @@ from fuzz import random_data
 from sparse_cells import sparse_cells
 
 import nbglm
-from nbglm.climb import climb_block, gamma_starts
+from nbglm.climb import climb_block
+from nbglm.coarse import Coarse
+from nbglm.start import Search, gamma_starts
 
 APART = 1e-3
 MAX_EVALUATIONS = 300
@@ -29,9 +31,13 @@ def ends(results: nbglm.NegBinResults, gene: int) -> tuple[np.ndarray, np.ndarra
     """Log-likelihood, whether it is a maximum, and evaluations, for each start by itself."""
     layout = results.problem.layout
     block = results.counts.block(gene, gene + 1)
+    nothing = Coarse(layout, layout.bin_of_row[:0], layout.bin_of_row[:0])
     single = [
         climb_block(
-            *block, layout, max_evaluations=MAX_EVALUATIONS, screen=False, starts=start[None]
+            *block,
+            Search(layout, nothing, start[None]),
+            max_evaluations=MAX_EVALUATIONS,
+            screen=False,
         )
         for start in gamma_starts(layout)
     ]

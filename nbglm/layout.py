@@ -1,0 +1,146 @@
+"""The distinct rows of both designs, to which the cells are merged once per fit.
+
+The mean part of the likelihood is linear in the counts, so that cells which share a row need only
+their number and their sum, and the size part needs only a table of counts for each distinct row of
+the dispersion design. With categorical designs the cost of an evaluation then does not grow with
+the number of cells; with continuous ones nothing is lost.
+
+Everything here is plain arrays, so that worker processes receive nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Layout", "make_layout"]
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+
+class Layout(NamedTuple):
+    """The distinct design rows, sorted so that rows with the same dispersion stand together.
+
+    Attributes
+    ----------
+    x_columns : ndarray, shape (p, rows)
+        Distinct rows of the mean design, column by column.
+    offset : ndarray, shape (rows,)
+        Offset of the log mean of each row.
+    z_columns : ndarray, shape (q, groups)
+        Distinct rows of the dispersion design, column by column.
+    size_offset : ndarray, shape (groups,)
+        Offset of the log size; ``inf`` makes the group Poisson.
+    bounds : ndarray of int, shape (groups + 1,)
+        Rows ``bounds[k]:bounds[k + 1]`` have the dispersion row ``k``.
+    weight : ndarray, shape (rows,)
+        Number of cells (sum of their weights) of each row.
+    row_of_cell : ndarray of int, shape (cells,)
+        Where each cell went; -1 for a cell of weight 0.
+    group_of_row : ndarray of int, shape (rows,)
+        The dispersion row of each row.
+    cell_of_row : ndarray of int, shape (rows,)
+        A cell that has this row.
+    cell_weight : ndarray, shape (cells,)
+        Frequency weight of each cell.
+    bin_of_row : ndarray of int, shape (rows,) or (0,)
+        Which rows are neighbours: see :mod:`nbglm.coarse`.
+    """
+
+    x_columns: FloatArray
+    offset: FloatArray
+    z_columns: FloatArray
+    size_offset: FloatArray
+    bounds: IntArray
+    weight: FloatArray
+    row_of_cell: IntArray
+    group_of_row: IntArray
+    cell_of_row: IntArray
+    cell_weight: FloatArray
+    bin_of_row: IntArray
+
+    @property
+    def x(self) -> FloatArray:
+        """Distinct rows of the mean design, shape (rows, p)."""
+        return self.x_columns.T
+
+    @property
+    def z(self) -> FloatArray:
+        """Distinct rows of the dispersion design, shape (groups, q)."""
+        return self.z_columns.T
+
+
+def _distinct_rows(table: FloatArray) -> tuple[IntArray, IntArray]:
+    """First occurrence of each distinct row, and for every row which of them it is."""
+    if table.shape[1] == 0:
+        return np.zeros(1, dtype=np.int64), np.zeros(table.shape[0], dtype=np.int64)
+    # Adding 0.0 turns -0.0 into 0.0, so that equal numbers have equal bytes.
+    packed = np.ascontiguousarray(table + 0.0)
+    keys = packed.view(np.dtype((np.void, packed.dtype.itemsize * packed.shape[1]))).ravel()
+    _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
+    return first.astype(np.int64), inverse.ravel().astype(np.int64)
+
+
+def make_layout(
+    x: FloatArray,
+    z: FloatArray,
+    offset: FloatArray,
+    weights: FloatArray | None = None,
+    size_offset: FloatArray | None = None,
+) -> Layout:
+    """Merge the cells that share a design row.
+
+    Parameters
+    ----------
+    x, z : ndarray, shape (cells, p) and (cells, q)
+        Designs of log mean and log size.
+    offset : ndarray, shape (cells,)
+        Offset of the log mean.
+    weights : ndarray, shape (cells,), optional
+        Frequency weights; cells of weight 0 take no part.
+    size_offset : ndarray, shape (cells,), optional
+        Offset of the log size, ``inf`` for cells whose counts are Poisson.
+
+    Returns
+    -------
+    Layout
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> one = np.ones((4, 1))
+    >>> x = np.column_stack([one, [0.0, 1.0, 0.0, 1.0]])
+    >>> make_layout(x, one, np.zeros(4)).weight
+    array([2., 2.])
+    """
+    n = x.shape[0]
+    cell_weight = np.ones(n) if weights is None else np.asarray(weights, dtype=np.float64)
+    z_offset = np.zeros(n) if size_offset is None else size_offset
+    used = np.flatnonzero(cell_weight > 0)
+    first_z, group = _distinct_rows(np.column_stack([z, z_offset])[used])
+    first, row = _distinct_rows(np.column_stack([group.astype(np.float64), x[used], offset[used]]))
+    order = np.argsort(group[first], kind="stable")
+    rank = np.empty_like(order)
+    rank[order] = np.arange(order.size)
+    row = rank[row]
+    first = first[order]
+    group_of_row = group[first]
+    row_of_cell = np.full(n, -1, dtype=np.int64)
+    row_of_cell[used] = row
+    groups = first_z.size
+    return Layout(
+        x_columns=np.ascontiguousarray(x[used][first].T),
+        offset=offset[used][first].astype(np.float64),
+        z_columns=np.ascontiguousarray(z[used][first_z].T),
+        size_offset=z_offset[used][first_z].astype(np.float64),
+        bounds=np.searchsorted(group_of_row, np.arange(groups + 1)).astype(np.int64),
+        weight=np.bincount(row, cell_weight[used], first.size).astype(np.float64),
+        row_of_cell=row_of_cell,
+        group_of_row=group_of_row,
+        cell_of_row=used[first],
+        cell_weight=cell_weight,
+        bin_of_row=np.zeros(0, dtype=np.int64),
+    )

@@ -1,0 +1,207 @@
+"""What the likelihood needs of one gene's counts, from its non-zero entries alone.
+
+Counts that share a size are tabulated by how many lie above 1, above 2, ...: a sum over all counts
+``y`` of sums over ``j < y`` is one sum over ``j``. Counts that are too large for that to pay, and
+all counts of designs with hardly two cells to a size, are kept one by one.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import gammaln
+
+from nbglm.compiled import kernel
+from nbglm.layout import Layout
+
+__all__ = ["GeneCounts", "collect_counts"]
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+_TABLE = 1024  # largest count that may be tabulated
+_CELLS_PER_GROUP = 32  # below which counts are not tabulated
+_SINGLE = 8.0  # cost of a count by itself, in entries of a table
+_STAIRS = 18  # counts are in order up to here, as nbglm.likelihood.count_terms wants them
+_LOG_FACTORIAL = gammaln(np.arange(_TABLE + 1) + 1.0)
+
+
+class GeneCounts(NamedTuple):
+    """Counts of one gene, merged.
+
+    Attributes
+    ----------
+    total : ndarray, shape (rows,)
+        Weighted sum of the counts of each row of the layout.
+    positive : ndarray, shape (groups,)
+        Weight of the cells of each dispersion group whose count is positive.
+    above : ndarray
+        For each group a table: how many counts (by weight) are above 1, above 2, ...
+    starts : ndarray of int, shape (groups + 1,)
+        Entries ``starts[k]:starts[k + 1]`` of `above` belong to group ``k``.
+    values, multiplicity : ndarray, shape (singles,)
+        Counts of 2 or more that are not in the tables, in ascending order up to 17, and how often
+        (by weight) each occurs.
+    group : ndarray of int, shape (singles,)
+        Their dispersion groups.
+    square : float
+        Weighted sum of the squares of all counts.
+    constant : float
+        Sum of ``lgamma(y + 1)``.
+    """
+
+    total: FloatArray
+    positive: FloatArray
+    above: FloatArray
+    starts: IntArray
+    values: FloatArray
+    multiplicity: FloatArray
+    group: IntArray
+    square: float
+    constant: float
+
+
+@kernel
+def _log_factorial(y: float) -> float:
+    return _LOG_FACTORIAL[int(y)] if y <= _TABLE else math.lgamma(y + 1.0)
+
+
+@kernel
+def _table_length(histogram: FloatArray) -> int:
+    """Up to which count a table is cheaper than the counts one by one."""
+    length = histogram.size - 1
+    best = float(length)
+    singles = 0.0
+    found = length
+    while length > 0:
+        if histogram[length] > 0.0:
+            singles += _SINGLE
+        length -= 1
+        if length + singles < best:
+            best = length + singles
+            found = length
+    return found if found > 1 else 0
+
+
+@kernel
+def _tabulate(
+    histograms: FloatArray,
+    starts: IntArray,
+    values: FloatArray,
+    multiplicity: FloatArray,
+    group: IntArray,
+    single: int,
+) -> tuple[FloatArray, int]:
+    """Turn histograms into tables; counts too large for them join the `single` ones before."""
+    groups, width = histograms.shape
+    above = np.empty(groups * width)
+    end = 0
+    for k in range(groups):
+        length = _table_length(histograms[k])
+        for y in range(max(length + 1, 2), width):
+            if histograms[k, y] > 0.0:
+                values[single] = y
+                multiplicity[single] = histograms[k, y]
+                group[single] = k
+                single += 1
+        more = 0.0
+        for y in range(length, 1, -1):
+            more += histograms[k, y]
+            above[end + y - 2] = more
+        end += max(length - 1, 0)
+        starts[k + 1] = end
+    return above[:end], single
+
+
+@kernel
+def _in_order(
+    values: FloatArray, multiplicity: FloatArray, group: IntArray
+) -> tuple[FloatArray, FloatArray, IntArray]:
+    """Sort singles by their counts, of which all from 17 on are alike."""
+    first = np.zeros(_STAIRS + 1, dtype=np.int64)
+    for e in range(values.size):
+        first[int(min(values[e], _STAIRS - 1.0)) + 1] += 1
+    for y in range(_STAIRS):
+        first[y + 1] += first[y]
+    new_values = np.empty(values.size)
+    new_multiplicity = np.empty(values.size)
+    new_group = np.empty(values.size, dtype=np.int64)
+    for e in range(values.size):
+        y = int(min(values[e], _STAIRS - 1.0))
+        new_values[first[y]] = values[e]
+        new_multiplicity[first[y]] = multiplicity[e]
+        new_group[first[y]] = group[e]
+        first[y] += 1
+    return new_values, new_multiplicity, new_group
+
+
+@kernel
+def collect_counts(cells: IntArray, counts: FloatArray, layout: Layout) -> GeneCounts:
+    """Totals and tables of one gene.
+
+    Parameters
+    ----------
+    cells, counts : ndarray, shape (nonzeros,)
+        Cell numbers and counts.
+    layout : Layout
+        Where each cell belongs.
+
+    Returns
+    -------
+    GeneCounts
+    """
+    row_of_cell = layout.row_of_cell
+    group_of_row = layout.group_of_row
+    cell_weight = layout.cell_weight
+    groups = layout.bounds.size - 1
+    total = np.zeros(layout.weight.size)
+    positive = np.zeros(groups)
+    starts = np.zeros(groups + 1, dtype=np.int64)
+    square = 0.0
+    largest = 0.0
+    large = 0
+    for e in range(cells.size):
+        row = row_of_cell[cells[e]]
+        if row >= 0:
+            w = cell_weight[cells[e]]
+            y = counts[e]
+            total[row] += w * y
+            positive[group_of_row[row]] += w
+            square += w * y * y
+            if y > _TABLE:
+                large += 1
+            else:
+                largest = max(largest, y)
+    width = int(largest) + 1
+    tables = row_of_cell.size >= _CELLS_PER_GROUP * groups and groups * width <= 4 * cells.size + 64
+    room = large + groups * width if tables else cells.size
+    values = np.empty(room)
+    multiplicity = np.empty(room)
+    group = np.empty(room, dtype=np.int64)
+    histograms = np.zeros((groups if tables else 0, width))
+    constant = 0.0
+    single = np.int64(0)
+    for e in range(cells.size):
+        row = row_of_cell[cells[e]]
+        if row >= 0 and counts[e] > 1.0:
+            w = cell_weight[cells[e]]
+            k = group_of_row[row]
+            if tables and counts[e] <= _TABLE:
+                histograms[k, int(counts[e])] += w
+            else:
+                constant += w * _log_factorial(counts[e])
+                values[single] = counts[e]
+                multiplicity[single] = w
+                group[single] = k
+                single += 1
+    above = np.empty(0)
+    if tables:
+        for k in range(groups):
+            for y in range(2, width):
+                constant += histograms[k, y] * _LOG_FACTORIAL[y]
+        above, single = _tabulate(histograms, starts, values, multiplicity, group, single)
+    values, multiplicity, group = _in_order(values[:single], multiplicity[:single], group[:single])
+    return GeneCounts(total, positive, above, starts, values, multiplicity, group, square, constant)
