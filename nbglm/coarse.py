@@ -26,6 +26,7 @@ IntArray = NDArray[np.int64]
 _WORTH_MERGING = 512  # rows from which a merged problem pays
 _ROWS_PER_BIN = 8
 _BINS = 128, 1024  # smallest and largest number of bins
+_ROUNDING = 1e-20  # spread of a bin, relative to the largest, that is none
 _FEW_GROUPS = 64  # so many dispersion rows keep to themselves
 
 
@@ -46,7 +47,7 @@ class Coarse(NamedTuple):
 
 
 def bins_of_rows(layout: Layout) -> IntArray:
-    """Which rows are close together: halves of halves, each time along the widest coordinate.
+    """Which rows are close together: those that spread most are parted, again and again.
 
     Parameters
     ----------
@@ -71,33 +72,37 @@ def bins_of_rows(layout: Layout) -> IntArray:
         return np.zeros(0, dtype=np.int64)
     length = math.sqrt(layout.weight.sum())
     coordinates = [*(length * layout.x_columns), layout.offset]
+    bins = np.zeros(rows, dtype=np.int64)
     if groups <= _FEW_GROUPS:
-        parts = np.split(np.arange(rows), layout.bounds[1:-1])
+        bins += layout.group_of_row
     else:
-        parts = [np.arange(rows)]
         coordinates += [*(length * layout.z_columns[:, layout.group_of_row])]
-    table = np.column_stack([column for column in coordinates if np.ptp(column) > 0.0])
+    table = np.array([column for column in coordinates if np.ptp(column) > 0.0])
     wanted = int(np.clip(rows // _ROWS_PER_BIN, *_BINS))
-    while table.shape[1] and len(parts) < wanted:
-        halves = [half for part in parts for half in _halves(table, part)]
-        if len(halves) == len(parts):
+    while table.size and bins.max() + 1 < wanted:
+        further = _part(table, bins, wanted)
+        if further is None:
             break
-        parts = halves
-    bins = np.empty(rows, dtype=np.int64)
-    for number, part in enumerate(parts):
-        bins[part] = number
+        bins = further
     return bins
 
 
-def _halves(table: FloatArray, part: IntArray) -> list[IntArray]:
-    """Two halves of some rows, apart in the coordinate that varies most."""
-    if part.size < 2:
-        return [part]
-    values = table[part]
-    widest = int(np.argmax(np.ptp(values, axis=0)))
-    middle = part.size // 2
-    order = np.argpartition(values[:, widest], middle)
-    return [part[order[:middle]], part[order[middle:]]]
+def _part(table: FloatArray, bins: IntArray, wanted: int) -> IntArray | None:
+    """Part the bins that spread most at the mean of the coordinate in which they do."""
+    count = int(bins.max()) + 1
+    size = np.bincount(bins)
+    deviations = np.array([row - (np.bincount(bins, row) / size)[bins] for row in table])
+    spread = np.array([np.bincount(bins, row * row) for row in deviations])
+    widest = spread.argmax(axis=0)
+    most = spread.max(axis=0)
+    chosen = np.argsort(-most, kind="stable")[: wanted - count]
+    chosen = chosen[most[chosen] > _ROUNDING * most.max()]
+    if not chosen.size or not most.max() > 0.0:
+        return None
+    number = np.full(count, -1)
+    number[chosen] = count + np.arange(chosen.size)
+    beyond = deviations[widest[bins], np.arange(bins.size)] > 0.0
+    return np.where(beyond & (number[bins] >= 0), number[bins], bins)
 
 
 def coarsen(layout: Layout) -> Coarse:
@@ -118,6 +123,8 @@ def coarsen(layout: Layout) -> Coarse:
     group = layout.group_of_row
     # Poisson groups keep apart from the others.
     keys = 2 * layout.bin_of_row + np.isinf(layout.size_offset[group])
+    if layout.size_offset.size <= _FEW_GROUPS:
+        keys += group * (keys.max() + 1)  # in the order of the dispersion rows
     _, first, bin_of_row = np.unique(keys, return_index=True, return_inverse=True)
     bins = first.size
     share = layout.weight / np.bincount(bin_of_row, layout.weight)[bin_of_row]
