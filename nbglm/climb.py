@@ -14,10 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbglm.coarse import merge_counts
-from nbglm.compiled import entry, kernel
+from nbglm.compiled import entry, inlined, kernel
 from nbglm.definite import factor_definite, fill_inverse_root, inverse_root
 from nbglm.layout import Layout
-from nbglm.newton import CONVERGED, ITERATION_LIMIT, STALLED, Ascent, maximise, weight_length
+from nbglm.newton import (
+    CONVERGED,
+    DECREMENT,
+    ITERATION_LIMIT,
+    STALLED,
+    Ascent,
+    maximise,
+    weight_length,
+)
 from nbglm.start import FEW_CELLS, Search, starting_values
 from nbglm.tally import GeneCounts, collect_counts
 
@@ -41,7 +49,8 @@ _FLAT_VARIANCE = 30.0**2  # a log size known to +-30 at best may as well be infi
 _RANK_TOLERANCE = 1e-10
 _FIRST_EVALUATIONS = 24  # of each ascent, before the highest of them go on
 _FINALISTS = 4
-_APART = 1e-3  # log-likelihoods of different maxima
+_CLOSE = 1e-4  # squared decrement at the end of an ascent in the merged problem
+_APART = 5e-3  # log-likelihoods of different maxima
 _COULD_WIN = 10.0  # how far a maximum of the merged problem may lie below the best of them
 _MERGED, _POLISH, _ALL_ROWS = range(3)  # stages of a search
 _PATCH = 64  # positive rows after which the rank is looked at
@@ -156,21 +165,24 @@ def _nothing(k: int) -> Ascent:
     return Ascent(none, -math.inf, none, np.zeros((k, k)), math.inf, 0, STALLED)
 
 
-@kernel
+@inlined
 def _search(
     layout: Layout,
     gene: GeneCounts,
     starts: FloatArray,
-    polish: bool,
+    stage: int,
     max_evaluations: int,
     tops: FloatArray,
     top_values: FloatArray,
 ) -> tuple[Ascent, int]:
     """Best of several ascents, and how many evaluations it took to find it.
 
-    They begin at `tops`, the highest first, if `polish` says so, and go on to their ends. Otherwise
-    they begin at the starts, the most promising go on, and their ends are written to `tops`.
+    They begin at `tops`, the highest first, if the stage is ``_POLISH``, and go on to their ends.
+    Otherwise they begin at the starts, the most promising go on, and their ends are written to
+    `tops`; in the merged problem they need not come close to a maximum.
     """
+    polish = stage == _POLISH
+    enough = _CLOSE if stage == _MERGED else DECREMENT
     p, q = layout.x_columns.shape[0], layout.z_columns.shape[0]
     length = weight_length(layout)
     simple = q == 1 and layout.z_columns.shape[1] == 1 and length**2 > FEW_CELLS
@@ -204,7 +216,7 @@ def _search(
                 break
             unfinished[s] = -math.inf
             theta = reached[s].copy()
-        ascent = maximise(theta, layout, gene, limit, best.value)
+        ascent = maximise(theta, layout, gene, limit, best.value, enough)
         evaluations += ascent.evaluations
         if not polish and turn < count and ascent.code == ITERATION_LIMIT:
             unfinished[s] = ascent.value
@@ -262,7 +274,7 @@ def _climb_block(
             out.flags[g] = SEPARABLE
             continue
         merged = coarse.bin_of_row.size > 0
-        small = merge_counts(gene, coarse) if merged else gene
+        small = merge_counts(cells[lo:hi], counts[lo:hi], gene, coarse) if merged else gene
         best = _nothing(k)
         # In the merged problem; from its maxima on all rows; and if that should fail, all on these.
         for stage in range(_MERGED if merged else _ALL_ROWS, _ALL_ROWS + 1):
@@ -270,7 +282,7 @@ def _climb_block(
                 coarse.layout if stage == _MERGED else layout,
                 small if stage == _MERGED else gene,
                 starts,
-                stage == _POLISH,
+                stage,
                 max_evaluations,
                 tops,
                 top_values,
@@ -361,7 +373,7 @@ def climb_from(
     Ascent
     """
     gene = collect_counts(cells, counts, layout)
-    return maximise(theta, layout, gene, max_evaluations, -math.inf)
+    return maximise(theta, layout, gene, max_evaluations, -math.inf, DECREMENT)
 
 
 def has_flat_size(layout: Layout, information: FloatArray) -> bool:

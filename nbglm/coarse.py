@@ -1,4 +1,4 @@
-"""A design of many rows as one of a few hundred: neighbouring rows merged at their mean.
+"""A design of many rows as one of a hundred or so: neighbouring rows merged at their mean.
 
 The maximum of the merged problem is a start within a small fraction of a standard error, so that
 two or three evaluations on all rows finish the ascent; and where many starts are needed to find
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from nbglm.compiled import kernel
 from nbglm.layout import Layout
-from nbglm.tally import GeneCounts
+from nbglm.tally import GeneCounts, collect_counts
 
 __all__ = ["Coarse", "bins_of_rows", "coarsen", "merge_counts"]
 
@@ -24,26 +24,28 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 _WORTH_MERGING = 512  # rows from which a merged problem pays
-_ROWS_PER_BIN = 8
-_BINS = 128, 1024  # smallest and largest number of bins
+_ROWS_PER_BIN = 8, 32  # if sizes keep to themselves, and if they are merged as well
+_BINS = 64, 1024  # smallest and largest number of bins
 _ROUNDING = 1e-20  # spread of a bin, relative to the largest, that is none
 _FEW_GROUPS = 64  # so many dispersion rows keep to themselves
 
 
 class Coarse(NamedTuple):
-    """A merged design, and where the rows and groups of the full one went.
+    """A merged design, and where the rows of the full one went.
 
     Attributes
     ----------
     layout : Layout
-        The merged design, in the coordinates of the full one; without cells.
-    bin_of_row, bin_of_group : ndarray of int, shape (rows,) and (groups,)
-        The merged row of each row, and the merged dispersion row of each dispersion row.
+        The merged design, in the coordinates of the full one.
+    bin_of_row : ndarray of int, shape (rows,)
+        The merged row of each row.
+    same_sizes : bool
+        Whether the dispersion rows are those of the full design.
     """
 
     layout: Layout
     bin_of_row: IntArray
-    bin_of_group: IntArray
+    same_sizes: bool
 
 
 def bins_of_rows(layout: Layout) -> IntArray:
@@ -73,12 +75,12 @@ def bins_of_rows(layout: Layout) -> IntArray:
     length = math.sqrt(layout.weight.sum())
     coordinates = [*(length * layout.x_columns), layout.offset]
     bins = np.zeros(rows, dtype=np.int64)
-    if groups <= _FEW_GROUPS:
-        bins += layout.group_of_row
-    else:
+    if groups > _FEW_GROUPS:
         coordinates += [*(length * layout.z_columns[:, layout.group_of_row])]
+    else:
+        bins += layout.group_of_row
     table = np.array([column for column in coordinates if np.ptp(column) > 0.0])
-    wanted = int(np.clip(rows // _ROWS_PER_BIN, *_BINS))
+    wanted = int(np.clip(rows // _ROWS_PER_BIN[groups > _FEW_GROUPS], *_BINS))
     while table.size and bins.max() + 1 < wanted:
         further = _part(table, bins, wanted)
         if further is None:
@@ -119,7 +121,7 @@ def coarsen(layout: Layout) -> Coarse:
         With an empty `bin_of_row` if the design has no bins.
     """
     if not layout.bin_of_row.size:
-        return Coarse(layout, layout.bin_of_row, layout.bin_of_row)
+        return Coarse(layout, layout.bin_of_row, same_sizes=True)
     group = layout.group_of_row
     # Poisson groups keep apart from the others.
     keys = 2 * layout.bin_of_row + np.isinf(layout.size_offset[group])
@@ -135,20 +137,18 @@ def coarsen(layout: Layout) -> Coarse:
     highest = np.full(bins, -np.inf)
     np.maximum.at(highest, bin_of_row, layout.offset)
     offset = highest + np.log(merged(np.exp(layout.offset - highest[bin_of_row])))
-    nested = bool(np.all(group[first][bin_of_row] == group) and np.all(np.diff(group[first]) >= 0))
-    if nested:
+    same_sizes = bool(
+        np.all(group[first][bin_of_row] == group) and np.all(np.diff(group[first]) >= 0)
+    )
+    if same_sizes:
         # Dispersion rows that have bins of their own stay what they are.
-        z_columns, size_offset = layout.z_columns, layout.size_offset
-        bin_of_group = np.arange(layout.size_offset.size)
-        group_of_bin = group[first]
+        z_columns, size_offset, group_of_bin = layout.z_columns, layout.size_offset, group[first]
     else:
         z_columns = np.array([merged(column[group]) for column in layout.z_columns])
         z_columns = z_columns.reshape(-1, bins)
         size_offset = merged(layout.size_offset[group])
-        bin_of_group = np.empty(layout.size_offset.size, dtype=np.int64)
-        bin_of_group[group] = bin_of_row
         group_of_bin = np.arange(bins)
-    nothing = np.zeros(0, dtype=np.int64)
+    row = layout.row_of_cell
     return Coarse(
         layout._replace(
             x_columns=np.array([merged(column) for column in layout.x_columns]).reshape(-1, bins),
@@ -157,25 +157,28 @@ def coarsen(layout: Layout) -> Coarse:
             size_offset=size_offset,
             bounds=np.searchsorted(group_of_bin, np.arange(size_offset.size + 1)),
             weight=np.bincount(bin_of_row, layout.weight, bins).astype(np.float64),
-            row_of_cell=nothing,
+            row_of_cell=np.where(row < 0, -1, bin_of_row[row]),
             group_of_row=group_of_bin,
-            cell_of_row=nothing,
-            cell_weight=np.zeros(0),
-            bin_of_row=nothing,
+            cell_of_row=layout.cell_of_row[first],
+            bin_of_row=layout.bin_of_row[:0],
         ),
         bin_of_row,
-        bin_of_group,
+        same_sizes,
     )
 
 
 @kernel
-def merge_counts(gene: GeneCounts, coarse: Coarse) -> GeneCounts:
+def merge_counts(
+    cells: IntArray, counts: FloatArray, gene: GeneCounts, coarse: Coarse
+) -> GeneCounts:
     """Counts of one gene in the merged design.
 
     Parameters
     ----------
+    cells, counts : ndarray, shape (nonzeros,)
+        Cell numbers and counts.
     gene : GeneCounts
-        Counts in the full design.
+        The same in the full design.
     coarse : Coarse
         The merged design.
 
@@ -183,58 +186,19 @@ def merge_counts(gene: GeneCounts, coarse: Coarse) -> GeneCounts:
     -------
     GeneCounts
     """
-    groups = coarse.layout.size_offset.size
+    if not coarse.same_sizes:
+        return collect_counts(cells, counts, coarse.layout)
     total = np.zeros(coarse.layout.weight.size)
     for i in range(gene.total.size):
         total[coarse.bin_of_row[i]] += gene.total[i]
-    if groups == gene.positive.size:
-        return GeneCounts(
-            total,
-            gene.positive,
-            gene.above,
-            gene.starts,
-            gene.values,
-            gene.multiplicity,
-            gene.group,
-            gene.square,
-            gene.constant,
-        )
-    positive = np.zeros(groups)
-    starts = np.zeros(groups + 1, dtype=np.int64)
-    for k in range(gene.positive.size):
-        b = coarse.bin_of_group[k]
-        positive[b] += gene.positive[k]
-        starts[b + 1] = max(starts[b + 1], gene.starts[k + 1] - gene.starts[k])
-    for b in range(groups):
-        starts[b + 1] += starts[b]
-    above = np.zeros(starts[groups])
-    for k in range(gene.positive.size):
-        first = starts[coarse.bin_of_group[k]]
-        for e in range(gene.starts[k], gene.starts[k + 1]):
-            above[first + e - gene.starts[k]] += gene.above[e]
-    values = np.empty(gene.values.size)
-    multiplicity = np.empty(gene.values.size)
-    group = np.empty(gene.values.size, dtype=np.int64)
-    last = np.full(groups, -1)
-    end = 0
-    for e in range(gene.values.size):
-        b = coarse.bin_of_group[gene.group[e]]
-        if last[b] >= 0 and values[last[b]] == gene.values[e]:
-            multiplicity[last[b]] += gene.multiplicity[e]
-        else:
-            values[end] = gene.values[e]
-            multiplicity[end] = gene.multiplicity[e]
-            group[end] = b
-            last[b] = end
-            end += 1
     return GeneCounts(
         total,
-        positive,
-        above,
-        starts,
-        values[:end],
-        multiplicity[:end],
-        group[:end],
+        gene.positive,
+        gene.above,
+        gene.starts,
+        gene.values,
+        gene.multiplicity,
+        gene.group,
         gene.square,
         gene.constant,
     )

@@ -14,7 +14,7 @@ from functools import partial
 
 from numba import njit
 
-__all__ = ["entry", "kernel", "reduction", "rowwise", "scalar"]
+__all__ = ["entry", "inlined", "kernel", "reduction", "rowwise", "scalar"]
 
 entry = partial(njit, cache=True, nogil=True, error_model="numpy", no_cfunc_wrapper=True)()
 """Decorator of a function that Python calls."""
@@ -30,6 +30,10 @@ _inner = partial(
 
 kernel = _inner()
 """Decorator of a function that only compiled functions call."""
+
+inlined = _inner(inline="always")
+"""As :data:`kernel`, for large functions with one caller: what calls it is compiled with it, once,
+in place of the two one after the other."""
 
 scalar = _inner(fastmath={"contract"}, forceinline=True)
 """As :data:`kernel`, for formulas of one row: copied into the loops that use them, and free to fuse

@@ -26,7 +26,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nbglm.compiled import kernel
+from nbglm.compiled import inlined, kernel
 from nbglm.definite import solve_definite, solve_shifted
 from nbglm.layout import Layout
 from nbglm.objective import evaluate
@@ -34,6 +34,7 @@ from nbglm.tally import GeneCounts
 
 __all__ = [
     "CONVERGED",
+    "DECREMENT",
     "ITERATION_LIMIT",
     "STALLED",
     "Ascent",
@@ -45,7 +46,9 @@ FloatArray = NDArray[np.float64]
 
 CONVERGED, STALLED, ITERATION_LIMIT = 0, 1, 2
 
-_DECREMENT = 1e-15  # distance from the maximum below 4e-8 standard errors; one step follows
+DECREMENT = 1e-15
+"""Squared distance from a maximum, in standard errors, at which one last step follows."""
+
 _NOISE_DECREMENT = 1e-7  # accepted when rounding, not the direction, ends the line search
 _MAX_STEP = 4.0  # largest change of a linear predictor in one step
 _ARMIJO = 1e-4
@@ -158,9 +161,14 @@ def _direction(gradient: FloatArray, hessian: FloatArray, step: FloatArray) -> t
     return definite, slope
 
 
-@kernel
+@inlined
 def maximise(
-    theta0: FloatArray, layout: Layout, gene: GeneCounts, max_evaluations: int, rival: float
+    theta0: FloatArray,
+    layout: Layout,
+    gene: GeneCounts,
+    max_evaluations: int,
+    rival: float,
+    enough: float,
 ) -> Ascent:
     """Climb to a local maximum.
 
@@ -175,6 +183,8 @@ def maximise(
     rival : float
         Value of a maximum that is known already. An ascent that is so far below it that its slope
         cannot make up for the difference is given up; ``-inf`` gives up none.
+    enough : float
+        Squared Newton decrement at which to stop; ``DECREMENT`` is as close as rounding allows.
 
     Returns
     -------
@@ -222,7 +232,7 @@ def maximise(
         if not math.isfinite(slope):
             code = STALLED
             break
-        if definite and slope <= _DECREMENT:
+        if definite and slope <= enough:
             for i in range(k):
                 theta[i] += step[i]
             value += 0.5 * slope

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from nbglm.compiled import kernel, reduction, rowwise
+from nbglm.compiled import inlined, kernel, reduction, rowwise
 from nbglm.layout import Layout
 from nbglm.likelihood import BLOCK, SPLIT, count_terms, mean_terms, size_of, table_terms
 from nbglm.tally import GeneCounts
@@ -187,7 +187,7 @@ def _add_groups(
                 hessian[p + j, p + l] += weighted * z[l, k]
 
 
-@kernel
+@inlined
 def evaluate(
     theta: FloatArray, layout: Layout, gene: GeneCounts, gradient: FloatArray, hessian: FloatArray
 ) -> float:

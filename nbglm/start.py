@@ -118,7 +118,7 @@ def starting_values(layout: Layout, gene: GeneCounts, regress: bool, highest: fl
     return theta
 
 
-def gamma_starts(layout: Layout) -> FloatArray:
+def gamma_starts(layout: Layout, rows: int) -> FloatArray:
     """Where ascents start, as shifts of the dispersion coordinates.
 
     Given the sizes, the log-likelihood is concave in the mean coefficients, so that only the
@@ -130,6 +130,8 @@ def gamma_starts(layout: Layout) -> FloatArray:
     ----------
     layout : Layout
         Design in orthonormal coordinates.
+    rows : int
+        Number of rows that each ascent has to pay for in the end.
 
     Returns
     -------
@@ -152,10 +154,10 @@ def gamma_starts(layout: Layout) -> FloatArray:
     rise = np.hstack([z - z.min(axis=0), z.max(axis=0) - z])
     rise = rise[:, rise.max(axis=0) > 1e-9 * np.abs(z).max()]
     steep = (rise / rise.max(axis=0) * _STEEP).T @ (weight[:, None] * z)
-    wide = int(np.clip(_WIDE_WORK // layout.x.shape[0], 4, 30))
+    wide = int(np.clip(_WIDE_WORK // rows, 4, 30))
     reach = length * np.where(np.arange(wide) % 2, 2.0, 4.0)
     far = np.random.default_rng(q).normal(size=(wide, q)) * reach[:, None]
-    most = _PIVOT_WORK // layout.x.shape[0]
+    most = _PIVOT_WORK // rows
     return np.vstack([np.zeros((2, q)), axes, steep, far, _pivot_starts(z, weight, most)])
 
 
@@ -214,4 +216,4 @@ def make_search(layout: Layout) -> Search:
     Search
     """
     coarse = coarsen(layout)
-    return Search(layout, coarse, gamma_starts(coarse.layout))
+    return Search(layout, coarse, gamma_starts(coarse.layout, layout.weight.size))

@@ -31,7 +31,7 @@ def ends(results: nbglm.NegBinResults, gene: int) -> tuple[np.ndarray, np.ndarra
     """Log-likelihood, whether it is a maximum, and evaluations, for each start by itself."""
     layout = results.problem.layout
     block = results.counts.block(gene, gene + 1)
-    nothing = Coarse(layout, layout.bin_of_row[:0], layout.bin_of_row[:0])
+    nothing = Coarse(layout, layout.bin_of_row[:0], same_sizes=True)
     single = [
         climb_block(
             *block,
@@ -39,7 +39,7 @@ def ends(results: nbglm.NegBinResults, gene: int) -> tuple[np.ndarray, np.ndarra
             max_evaluations=MAX_EVALUATIONS,
             screen=False,
         )
-        for start in gamma_starts(layout)
+        for start in gamma_starts(layout, layout.weight.size)
     ]
     return (
         np.array([fit.value[0] for fit in single]),

@@ -109,8 +109,8 @@ class NegBinModelResults(Predictions):
     @cached_property
     def bse(self) -> FloatArray:
         """Standard errors; NaN where an estimate is not finite."""
-        variance = np.diag(self.cov_params_default)
-        return np.sqrt(np.where(variance >= 0, variance, np.nan))
+        parts = self._tables.bse.values()
+        return np.concatenate([part.to_numpy()[:, self._position] for part in parts])
 
     @cached_property
     def pvalues(self) -> FloatArray:
