@@ -49,10 +49,11 @@ _FLAT_VARIANCE = 30.0**2  # a log size known to +-30 at best may as well be infi
 _RANK_TOLERANCE = 1e-10
 _FIRST_EVALUATIONS = 24  # of each ascent, before the highest of them go on
 _FINALISTS = 4
-_CLOSE = 1e-4  # squared decrement at the end of an ascent in the merged problem
+_CLOSE = 1e-4  # squared decrement at the end of an ascent that is only to begin another
 _APART = 5e-3  # log-likelihoods of different maxima
 _COULD_WIN = 10.0  # how far a maximum of the merged problem may lie below the best of them
-_MERGED, _POLISH, _ALL_ROWS = range(3)  # stages of a search
+_PER_COUNT = 1e-17  # see _closest
+_MERGED, _SAMPLE, _POLISH, _ALL_ROWS = range(4)  # stages of a search
 _PATCH = 64  # positive rows after which the rank is looked at
 
 
@@ -177,34 +178,31 @@ def _search(
 ) -> tuple[Ascent, int]:
     """Best of several ascents, and how many evaluations it took to find it.
 
-    They begin at `tops`, the highest first, if the stage is ``_POLISH``, and go on to their ends.
-    Otherwise they begin at the starts, the most promising go on, and their ends are written to
-    `tops`; in the merged problem they need not come close to a maximum.
+    They begin at the starts, and the most promising go on; or, in the stages in between, at the
+    `tops` of the stage before, the highest first. Their ends are the `tops` of the next stage. Only
+    on all rows do they come as close to a maximum as rounding allows.
     """
-    polish = stage == _POLISH
-    enough = _CLOSE if stage == _MERGED else DECREMENT
     p, q = layout.x_columns.shape[0], layout.z_columns.shape[0]
     length = weight_length(layout)
     simple = q == 1 and layout.z_columns.shape[1] == 1 and length**2 > FEW_CELLS
+    enough = _CLOSE if stage < _POLISH else _closest(layout, gene)
     best = _nothing(p + q)
-    count = starts.shape[0]
-    unfinished = np.empty(count)
-    reached = np.empty((count, p + q))
-    hopeless = top_values[_highest(top_values)] - _COULD_WIN
-    for s in range(count):
+    count = starts.shape[0] if stage in (_MERGED, _ALL_ROWS) else 0
+    unfinished = np.empty(max(count, _FINALISTS))
+    reached = np.empty((unfinished.size, p + q))
+    for s in range(unfinished.size):
         unfinished[s] = -math.inf
-    for s in range(top_values.size if not polish else 0):
+    hopeless = top_values[_highest(top_values)] - _COULD_WIN
+    for s in range(_FINALISTS):
+        if count == 0 and top_values[s] >= hopeless:
+            unfinished[s] = top_values[s]
+            for i in range(p + q):
+                reached[s, i] = tops[s, i]
         top_values[s] = -math.inf
     evaluations = 0
-    for turn in range(top_values.size if polish else count + _FINALISTS):
+    for turn in range(count + _FINALISTS):
         limit = max_evaluations
-        if polish:
-            s = _highest(top_values)
-            if not top_values[s] >= hopeless or top_values[s] == -math.inf:
-                break
-            top_values[s] = -math.inf
-            theta = tops[s].copy()
-        elif turn < count:
+        if turn < count:
             s = turn
             limit = min(_FIRST_EVALUATIONS, max_evaluations)
             theta = starting_values(layout, gene, s == 0, math.inf if s < 2 else 0.0)
@@ -218,17 +216,32 @@ def _search(
             theta = reached[s].copy()
         ascent = maximise(theta, layout, gene, limit, best.value, enough)
         evaluations += ascent.evaluations
-        if not polish and turn < count and ascent.code == ITERATION_LIMIT:
+        if turn < count and ascent.code == ITERATION_LIMIT:
             unfinished[s] = ascent.value
             for i in range(p + q):
                 reached[s, i] = ascent.theta[i]
-        elif not polish:
+        else:
             _note(ascent, tops, top_values)
         if best.evaluations == 0 or _better(ascent, best):
             best = ascent
         if q == 0 or (simple and best.code == CONVERGED and not _is_flat(best, length)):
             break
     return best, evaluations
+
+
+@kernel
+def _closest(layout: Layout, gene: GeneCounts) -> float:
+    """Squared decrement at which to stop, so that standard errors have their digits.
+
+    The last step changes the information by its length, in standard errors, times the skewness of
+    the log-likelihood, which falls with the root of the number of cells and of counts.
+    """
+    cells = 0.0
+    counts = 0.0
+    for i in range(layout.weight.size):
+        cells += layout.weight[i]
+        counts += gene.total[i]
+    return max(DECREMENT, _PER_COUNT * min(cells, counts))
 
 
 @kernel
@@ -261,7 +274,7 @@ def _climb_block(
     out: BlockFit,
 ) -> None:
     """Fill `out`: see :func:`climb_block`."""
-    layout, coarse = search.layout, search.coarse
+    layout, coarse, sample = search.layout, search.coarse, search.sample
     starts = search.starts[: min(most, search.starts.shape[0])]
     k = layout.x_columns.shape[0] + layout.z_columns.shape[0]
     tops = np.empty((_FINALISTS, k))
@@ -274,20 +287,23 @@ def _climb_block(
             out.flags[g] = SEPARABLE
             continue
         merged = coarse.bin_of_row.size > 0
-        small = merge_counts(cells[lo:hi], counts[lo:hi], gene, coarse) if merged else gene
         best = _nothing(k)
-        # In the merged problem; from its maxima on all rows; and if that should fail, all on these.
+        # In the merged problem; in a sample of the rows if that lost much; from what was found
+        # there on all rows; and if that should fail, all on these.
         for stage in range(_MERGED if merged else _ALL_ROWS, _ALL_ROWS + 1):
+            design, found = layout, gene
+            if stage == _MERGED:
+                design = coarse.layout
+                found = merge_counts(cells[lo:hi], counts[lo:hi], gene, coarse)
+            elif stage == _SAMPLE:
+                if sample.weight.size == 0:
+                    continue
+                design = sample
+                found = collect_counts(cells[lo:hi], counts[lo:hi], sample)
             best, evaluations = _search(
-                coarse.layout if stage == _MERGED else layout,
-                small if stage == _MERGED else gene,
-                starts,
-                stage,
-                max_evaluations,
-                tops,
-                top_values,
+                design, found, starts, stage, max_evaluations, tops, top_values
             )
-            if stage != _MERGED:
+            if stage >= _POLISH:
                 out.evaluations[g] += evaluations
                 if best.code == CONVERGED:
                     break

@@ -18,7 +18,7 @@ from nbglm.compiled import kernel
 from nbglm.layout import Layout
 from nbglm.tally import GeneCounts, collect_counts
 
-__all__ = ["Coarse", "bins_of_rows", "coarsen", "merge_counts"]
+__all__ = ["Coarse", "bins_of_rows", "coarsen", "merge_counts", "sample_of_rows"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -26,6 +26,9 @@ IntArray = NDArray[np.int64]
 _WORTH_MERGING = 512  # rows from which a merged problem pays
 _ROWS_PER_BIN = 8, 32  # if sizes keep to themselves, and if they are merged as well
 _BINS = 64, 1024  # smallest and largest number of bins
+_WORTH_SAMPLING = 1 << 15  # rows
+_SAMPLED = 8  # of so many rows one
+_MUCH_LOST = 0.02  # of the variance of a column
 _ROUNDING = 1e-20  # spread of a bin, relative to the largest, that is none
 _FEW_GROUPS = 64  # so many dispersion rows keep to themselves
 
@@ -165,6 +168,56 @@ def coarsen(layout: Layout) -> Coarse:
         bin_of_row,
         same_sizes,
     )
+
+
+def sample_of_rows(layout: Layout, coarse: Coarse) -> Layout:
+    """Some rows of a large design of which merging loses too much.
+
+    Rows that are close together in one or two coordinates say the same; in ten there are none.
+
+    Parameters
+    ----------
+    layout : Layout
+        The design.
+    coarse : Coarse
+        The merged design.
+
+    Returns
+    -------
+    Layout
+        Without rows if the merged design will do.
+    """
+    rows = layout.weight.size
+    chosen = np.zeros(0, dtype=np.int64)
+    if rows >= _WORTH_SAMPLING and _lost(layout, coarse) > _MUCH_LOST:
+        chosen = np.random.default_rng(rows).permutation(rows)[: rows // _SAMPLED]
+        chosen.sort()
+    groups, group_of_row = np.unique(layout.group_of_row[chosen], return_inverse=True)
+    number = np.full(rows + 1, -1)  # the last entry is for cells of weight 0
+    number[chosen] = np.arange(chosen.size)
+    return layout._replace(
+        x_columns=np.ascontiguousarray(layout.x_columns[:, chosen]),
+        offset=layout.offset[chosen],
+        z_columns=np.ascontiguousarray(layout.z_columns[:, groups]),
+        size_offset=layout.size_offset[groups],
+        bounds=np.searchsorted(group_of_row, np.arange(groups.size + 1)),
+        weight=layout.weight[chosen],
+        row_of_cell=number[layout.row_of_cell] if chosen.size else chosen,
+        group_of_row=group_of_row.astype(np.int64),
+        cell_of_row=layout.cell_of_row[chosen],
+        bin_of_row=chosen[:0],
+    )
+
+
+def _lost(layout: Layout, coarse: Coarse) -> float:
+    """Largest share of the variance of a column of the mean design that merging has lost."""
+    share = layout.weight / layout.weight.sum()
+    most = 0.0
+    for column, merged in zip(layout.x_columns, coarse.layout.x_columns, strict=True):
+        deviation = column - share @ column
+        left = column - merged[coarse.bin_of_row]
+        most = max(most, share @ left**2 / max(share @ deviation**2, _ROUNDING))
+    return most
 
 
 @kernel

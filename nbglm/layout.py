@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 __all__ = ["Layout", "make_layout"]
@@ -75,13 +76,14 @@ class Layout(NamedTuple):
 
 def _distinct_rows(table: FloatArray) -> tuple[IntArray, IntArray]:
     """First occurrence of each distinct row, and for every row which of them it is."""
-    if table.shape[1] == 0:
-        return np.zeros(1, dtype=np.int64), np.zeros(table.shape[0], dtype=np.int64)
-    # Adding 0.0 turns -0.0 into 0.0, so that equal numbers have equal bytes.
-    packed = np.ascontiguousarray(table + 0.0)
-    keys = packed.view(np.dtype((np.void, packed.dtype.itemsize * packed.shape[1]))).ravel()
-    _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
-    return first.astype(np.int64), inverse.ravel().astype(np.int64)
+    number = np.zeros(table.shape[0], dtype=np.int64)
+    for column in table.T:
+        # One column after the other, by hashing: what is equal so far gets a common number.
+        codes, levels = pd.factorize(column)
+        number, _ = pd.factorize(number * len(levels) + codes)
+    first = np.full(int(number.max(initial=0)) + 1, table.shape[0])
+    np.minimum.at(first, number, np.arange(table.shape[0]))
+    return first, number
 
 
 def make_layout(

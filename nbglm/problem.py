@@ -167,17 +167,16 @@ def make_problem(
     array([3., 3.])
     """
     layout = make_layout(x, z, offset, weights)
-    used = layout.cell_weight > 0
-    x_basis = orthonormal_basis(x[used], layout.cell_weight[used])
-    z_basis = orthonormal_basis(z[used], layout.cell_weight[used])
-    position = np.cumsum(used) - 1
-    first = position[layout.cell_of_row]
-    first_z = first[layout.bounds[:-1]]
+    groups = layout.size_offset.size
+    x_basis = orthonormal_basis(layout.x, layout.weight)
+    z_basis = orthonormal_basis(
+        layout.z, np.bincount(layout.group_of_row, layout.weight, groups).astype(np.float64)
+    )
     x_rows, x_back = _standardised(layout.x, x_basis.kept)
     z_rows, z_back = _standardised(layout.z, z_basis.kept)
     orthonormal = layout._replace(
-        x_columns=np.ascontiguousarray(x_basis.q[first].T),
-        z_columns=np.ascontiguousarray(z_basis.q[first_z].T),
+        x_columns=np.ascontiguousarray(x_basis.q.T),
+        z_columns=np.ascontiguousarray(z_basis.q.T),
     )
     orthonormal = orthonormal._replace(bin_of_row=bins_of_rows(orthonormal))
     return Problem(

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nbglm.coarse import Coarse, coarsen
+from nbglm.coarse import Coarse, coarsen, sample_of_rows
 from nbglm.compiled import kernel
 from nbglm.layout import Layout
 from nbglm.tally import GeneCounts
@@ -194,12 +194,15 @@ class Search(NamedTuple):
         All rows of the design.
     coarse : Coarse
         The merged problem.
+    sample : Layout
+        Some of the rows, if the merged problem says too little of all of them; or none.
     starts : ndarray, shape (starts, q)
         As :func:`gamma_starts` gives them, for the merged problem if there is one.
     """
 
     layout: Layout
     coarse: Coarse
+    sample: Layout
     starts: FloatArray
 
 
@@ -216,4 +219,9 @@ def make_search(layout: Layout) -> Search:
     Search
     """
     coarse = coarsen(layout)
-    return Search(layout, coarse, gamma_starts(coarse.layout, layout.weight.size))
+    return Search(
+        layout,
+        coarse,
+        sample_of_rows(layout, coarse),
+        gamma_starts(coarse.layout, layout.weight.size),
+    )

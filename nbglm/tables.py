@@ -115,6 +115,8 @@ class FitTables:
     @cached_property
     def root(self) -> FloatArray:
         """Factors of the covariances of all genes, ``root @ root.T``, shape (genes, k, k)."""
+        if self.cov.kind == "oim":
+            return self.arrays.root  # without a look at the design
         return covariance_roots(
             self.cov.kind,
             self.arrays,
