@@ -55,9 +55,7 @@ def fit_nbglm(case: Case, runs: int) -> tuple[Fitted, nbglm.NegBinResults]:
     """Fit with nbglm, one worker; standard errors included."""
 
     def fit() -> nbglm.NegBinResults:
-        found = nbglm.fit_negbin(
-            case.counts, case.formula, obs=case.obs, n_jobs=1, progress=False
-        )
+        found = nbglm.fit_negbin(case.counts, case.formula, obs=case.obs, n_jobs=1, progress=False)
         assert found.bse["beta"].shape
         return found
 
@@ -112,6 +110,7 @@ def _pydeseq2(case: Case) -> tuple[np.ndarray, np.ndarray]:
     )
     dds.obs["size_factors"] = 1.0
     dds.layers["normed_counts"] = case.counts.to_numpy(dtype=float)
+    dds.var["_normed_means"] = dds.layers["normed_counts"].mean(axis=0)
     for step in ("genewise_dispersions", "dispersion_trend", "dispersion_prior"):
         getattr(dds, f"fit_{step}")()
     dds.fit_MAP_dispersions()

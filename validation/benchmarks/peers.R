@@ -75,7 +75,6 @@ if (suppressMessages(requireNamespace(package, quietly = TRUE))) {
   }
   about <- data.frame(status = "measured", version = as.character(packageVersion(package)),
                       r = paste(R.version$major, R.version$minor, sep = "."), seconds = seconds)
-  rounded <- apply(unname(as.matrix(coef)), 2, function(v) formatC(v, digits = 17, format = "g"))
-  write.csv(rounded, file.path(folder, "coef.csv"), row.names = FALSE)
+  write.csv(as.data.frame(unname(as.matrix(coef))), file.path(folder, "coef.csv"), row.names = FALSE)
 }
 write.csv(about, file.path(folder, "about.csv"), row.names = FALSE)

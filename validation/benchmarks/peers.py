@@ -156,6 +156,16 @@ def tutorial_rows(runs: int) -> Iterator[dict[str, Any]]:
     yield {**row, "ms": ms, "ms_min": ms, "ms_max": ms, "times_nbglm": ms / own["ms"]}
 
 
+def _instead(row: pd.Series) -> str:
+    """What stands where no time was measured."""
+    return f"{row['ms']:.3g}, {row['status']}" if pd.notna(row["ms"]) else row["status"]
+
+
+def _difference(value: float) -> str:
+    """A difference of log-likelihoods, 0 at the level of rounding."""
+    return "0" if abs(value) < 1e-5 else f"{value:.3g}"
+
+
 def shown(table: pd.DataFrame) -> pd.DataFrame:
     """The table that people read."""
     rows = []
@@ -169,10 +179,10 @@ def shown(table: pd.DataFrame) -> pd.DataFrame:
                 "call": row["call"],
                 "dispersion": row["size"],
                 "errors": row["errors"],
-                "ms a gene": between(row, "ms") if measured else row["status"],
+                "ms a gene": between(row, "ms") if measured else _instead(row),
                 "times nbglm": f"{row['times_nbglm']:.3g}" if pd.notna(row["times_nbglm"]) else "",
                 "log-likelihood": f"{row['loglik']:.3f}" if measured else "",
-                "below nbglm by": f"{row['short_by']:.3g}" if peer else "",
+                "below nbglm by": _difference(row["short_by"]) if peer else "",
                 "genes short": f"{row['genes_short']:.0f}" if peer else "",
                 "genes without": f"{row['genes'] - row['genes_finite']:.0f}" if measured else "",
             }
