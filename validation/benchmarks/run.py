@@ -60,7 +60,8 @@ def read_options() -> argparse.Namespace:
 def arguments(part: str, options: argparse.Namespace) -> list[str]:
     """Command line of one part."""
     runs = options.runs or (2 if options.quick else 5)
-    given = ["--out", str(options.out.resolve()), "--runs", str(runs), "--note", options.note]
+    note = "; ".join(["small data (--quick)"] * options.quick + [options.note] * bool(options.note))
+    given = ["--out", str(options.out.resolve()), "--runs", str(runs), "--note", note]
     given += ["--quick"] * options.quick
     if part == "million":
         given += ["--scratch", str(options.scratch.resolve())] if options.scratch else []

@@ -23,6 +23,14 @@ COLOURS = {
 MOST_EVALUATIONS = 4  # from 100,000 cells on
 
 
+def _short(value: float, _: int) -> str:
+    """``30k`` for 30,000."""
+    for letter, unit in (("M", 1e6), ("k", 1e3)):
+        if value >= unit:
+            return f"{value / unit:g}{letter}"
+    return f"{value:g}"
+
+
 def _curves(axes: Any, table: pd.DataFrame, x: str, y: str) -> None:
     """A line for each design, with its spread where there is one."""
     for design, part in table.groupby("design", sort=False):
@@ -32,6 +40,10 @@ def _curves(axes: Any, table: pd.DataFrame, x: str, y: str) -> None:
             lowest = part[f"{y}_min"].clip(lower=part[y].min() / 10)
             axes.fill_between(part[x], lowest, part[f"{y}_max"], color=colour, alpha=0.2, lw=0)
     axes.set(xscale="log", yscale="log", xlabel=x)
+    axes.set_xticks(np.sort(table[x].unique()))
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(_short)
+        axis.set_minor_formatter("")
 
 
 def _cores(axes: Any, table: pd.DataFrame) -> None:
@@ -41,7 +53,7 @@ def _cores(axes: Any, table: pd.DataFrame) -> None:
         axes.plot(part["jobs"], times, "o-", color=COLOURS[design], markersize=4)
     jobs = np.sort(table["jobs"].unique())
     axes.plot(jobs, jobs, ":", color="grey")
-    axes.set(xlabel="cores", xticks=jobs, title="times faster, 10,000 cells")
+    axes.set(xlabel="cores", xticks=jobs, ylim=(0, None), title="times faster, 10,000 cells")
 
 
 def plot_scaling(table: pd.DataFrame, path: Path) -> None:
@@ -66,6 +78,7 @@ def plot_scaling(table: pd.DataFrame, path: Path) -> None:
     cost.set_title("milliseconds a gene")
     _curves(evaluations, part["cells"], "cells", "evaluations")
     largest = max(part["cells"]["cells"].max(), 200_000)
+    evaluations.set_xlim(left=part["cells"]["cells"].min() / 1.5)
     evaluations.plot([1e5, largest], [MOST_EVALUATIONS] * 2, "--", color="black")
     evaluations.annotate(
         f"held to {MOST_EVALUATIONS}", (1e5, MOST_EVALUATIONS), (-4, 0),
