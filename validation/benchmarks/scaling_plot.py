@@ -20,7 +20,7 @@ COLOURS = {
     "continuous, dispersion ~ 1": "#d55e00",
     "continuous, dispersion too": "#e69f00",
 }
-MOST_EVALUATIONS = 4  # from 100,000 cells on
+MOST_EVALUATIONS, MANY_CELLS = 4, 100_000
 
 
 def _short(value: float, _: int) -> str:
@@ -44,6 +44,14 @@ def _curves(axes: Any, table: pd.DataFrame, x: str, y: str) -> None:
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(_short)
         axis.set_minor_formatter("")
+
+
+def _bound(axes: Any, largest: float) -> None:
+    """How many evaluations a gene may need where there are many cells."""
+    if largest > MANY_CELLS:
+        axes.plot([MANY_CELLS, largest], [MOST_EVALUATIONS] * 2, "--", color="black")
+        text = f"held to {MOST_EVALUATIONS} "
+        axes.annotate(text, (MANY_CELLS, MOST_EVALUATIONS), ha="right", va="center", fontsize=9)
 
 
 def _cores(axes: Any, table: pd.DataFrame) -> None:
@@ -77,13 +85,7 @@ def plot_scaling(table: pd.DataFrame, path: Path) -> None:
     _curves(cost, part["cells"], "cells", "ms")
     cost.set_title("milliseconds a gene")
     _curves(evaluations, part["cells"], "cells", "evaluations")
-    largest = max(part["cells"]["cells"].max(), 200_000)
-    evaluations.set_xlim(left=part["cells"]["cells"].min() / 1.5)
-    evaluations.plot([1e5, largest], [MOST_EVALUATIONS] * 2, "--", color="black")
-    evaluations.annotate(
-        f"held to {MOST_EVALUATIONS}", (1e5, MOST_EVALUATIONS), (-4, 0),
-        textcoords="offset points", ha="right", va="center", fontsize=9,
-    )  # fmt: skip
+    _bound(evaluations, part["cells"]["cells"].max())
     evaluations.set_title("evaluations a gene, all starts")
     _curves(shared, part["cells"], "cells", "shared_ms")
     shared.set_title("milliseconds once, for all genes")
