@@ -100,7 +100,7 @@ def shown(table: pd.DataFrame) -> pd.DataFrame:
             "status": table["statuses"],
             "log-likelihood": [f"{value:.2f}" for value in table["loglik"]],
             "truth within 1.96 SE": [f"{100 * value:.1f} %" for value in table["within_two"]],
-            "farthest, SE": [f"{value:.1f}" for value in table["largest_z"]],
+            "farthest mean coefficient, SE": [f"{value:.1f}" for value in table["largest_z"]],
         }
     )
 
