@@ -73,6 +73,7 @@ def arguments(part: str, options: argparse.Namespace) -> list[str]:
 def main() -> int:
     """Run the parts one after another; 1 if one of them failed."""
     options = read_options()
+    options.out.mkdir(parents=True, exist_ok=True)
     failed = []
     for part in options.only:
         print(f"== {part}", flush=True)
