@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import nbglm
+
 __all__ = ["conditions", "peak_memory", "revision", "version_of"]
 
 
@@ -32,15 +34,22 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def revision() -> str:
-    """The commit of the source tree, with ``-dirty`` if it was changed since; empty without git."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=10", "--exclude=*"]
-    folder = Path(__file__).parent
+def _git(*words: str) -> str:
+    """What git says in the folder of the package; empty where it does not answer."""
+    folder = Path(nbglm.__file__).parent
     try:
-        found = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        found = subprocess.run(
+            ["git", *words], cwd=folder, capture_output=True, text=True, check=False
+        )
     except OSError:
         return ""
     return found.stdout.strip()
+
+
+def revision() -> str:
+    """The commit, with ``-dirty`` if the package was changed since; empty without git."""
+    commit = _git("rev-parse", "--short=10", "HEAD")
+    return commit + "-dirty" * bool(_git("status", "--porcelain", "--untracked-files=no", "."))
 
 
 def conditions(note: str = "") -> dict[str, object]:
