@@ -16,10 +16,9 @@ import pandas as pd
 import nbglm
 from benchmarks.report import between, options_of, write_csv, write_markdown
 from benchmarks.scaling_plot import plot_scaling
+from benchmarks.shared import prepare
 from benchmarks.timing import repeated, spread
-from nbglm.design import build_design
 from nbglm.likelihood import loglik
-from nbglm.problem import Problem, make_problem
 from nbglm.sampling import draw_counts
 
 DESIGNS = {
@@ -72,12 +71,6 @@ def simulate(obs: pd.DataFrame, mean: str, dispersion: str, genes: int) -> Data:
     return Data(counts, obs, {"mean": mean, "dispersion": dispersion}, truth)
 
 
-def prepare(data: Data) -> Problem:
-    """What a fit does once, for all genes."""
-    design = build_design(data.formula, data.obs)
-    return make_problem(design.mean.matrix, design.dispersion.matrix, design.offset)
-
-
 def fit(data: Data, n_jobs: int) -> nbglm.NegBinResults:
     """Fit every gene, standard errors included."""
     found = nbglm.fit_negbin(data.counts, data.formula, obs=data.obs, n_jobs=n_jobs, progress=False)
@@ -88,7 +81,7 @@ def fit(data: Data, n_jobs: int) -> nbglm.NegBinResults:
 def measure(data: Data, runs: int, n_jobs: int = 1) -> dict[str, Any]:
     """Fit several times; one row."""
     genes = data.counts.shape[1]
-    shared, _ = repeated(lambda: prepare(data), runs)
+    shared, _ = repeated(lambda: prepare(data.formula, data.obs), runs)
     seconds, results = repeated(lambda: fit(data, n_jobs), runs)
     evaluations = results.arrays.evaluations
     own = np.maximum(np.array(seconds) - np.median(shared), 0.0)
