@@ -1,0 +1,1 @@
+"""What fits cost, beside other packages and as the data grow: see ``run.py``."""
