@@ -230,46 +230,87 @@ def _tail_terms(k: float, m: float, r: float) -> tuple[float, float, float, floa
 
 
 @rowwise
-def _start_products(r: FloatArray, work: FloatArray) -> None:
+def _start_products(
+    r: FloatArray,
+    bounded: FloatArray,
+    inverse: FloatArray,
+    product: FloatArray,
+    t1: FloatArray,
+    s1: FloatArray,
+    s2: FloatArray,
+) -> None:
     for i in range(r.size):
-        work[0, i] = 1.0
-        work[1, i] = 0.0
-        work[2, i] = 0.0
-        work[3, i] = 0.0
-        work[4, i] = min(r[i], _LARGEST)
-        work[5, i] = 1.0 / work[4, i]
+        bounded[i] = min(r[i], _LARGEST)
+        inverse[i] = 1.0 / bounded[i]
+        product[i] = 1.0
+        t1[i] = 0.0
+        s1[i] = 0.0
+        s2[i] = 0.0
 
 
 @rowwise
-def _multiply_out(j: float, first: int, size: int, work: FloatArray) -> None:
+def _multiply_out(
+    j: float,
+    r: FloatArray,
+    inverse: FloatArray,
+    product: FloatArray,
+    t1: FloatArray,
+    s1: FloatArray,
+    s2: FloatArray,
+) -> None:
     """Add the terms of one ``j`` to the sums of the counts above it."""
-    for i in range(first, size):
-        x = j * work[5, i]
+    for i in range(r.size):
+        x = j * inverse[i]
         p = 1.0 / (1.0 + x)
         q = x * p
         # Sizes below 1 are taken out of the product, which would overflow, and put back later.
-        work[0, i] *= j + work[4, i] if work[4, i] < 1.0 else 1.0 + x
-        work[1, i] += p
-        work[2, i] += q
-        work[3, i] += q * p
+        product[i] *= j + r[i] if r[i] < 1.0 else 1.0 + x
+        t1[i] += p
+        s1[i] += q
+        s2[i] += q * p
 
 
 @rowwise
-def _add_tails(y: FloatArray, first: int, work: FloatArray) -> None:
-    """Add the terms from ``j = 16`` on; until here only the products were written down."""
+def _take_logs(y: FloatArray, r: FloatArray, product: FloatArray) -> None:
+    """Logarithms of the products, with the sizes that were taken out of them."""
     for i in range(y.size):
         m = min(y[i], _TAIL) - 1.0
-        work[0, i] = log(work[0, i]) - (m * log(work[4, i]) if work[4, i] < 1.0 else 0.0)
-    for i in range(first, y.size):
+        product[i] = log(product[i]) - (m * log(r[i]) if r[i] < 1.0 else 0.0)
+
+
+@rowwise
+def _add_tails(
+    y: FloatArray,
+    r: FloatArray,
+    inverse: FloatArray,
+    value: FloatArray,
+    t1: FloatArray,
+    s1: FloatArray,
+    s2: FloatArray,
+) -> None:
+    """Add the terms from ``j = 16`` on, for counts above that."""
+    for i in range(y.size):
         k = y[i] - _TAIL
-        r = work[4, i]
-        log_sum, s1, s2, t1 = _tail_terms(k, _TAIL, r)
-        x = _TAIL * work[5, i]
+        log_sum, more_s1, more_s2, more_t1 = _tail_terms(k, _TAIL, r[i])
+        x = _TAIL * inverse[i]
         _, _, share, _ = ratio_terms(x)
-        work[0, i] += log_sum + k * x * share
-        work[1, i] += t1
-        work[2, i] += s1
-        work[3, i] += s2
+        value[i] += log_sum + k * x * share
+        t1[i] += more_t1
+        s1[i] += more_s1
+        s2[i] += more_s2
+
+
+@rowwise
+def _choose(
+    r: FloatArray, value: FloatArray, t1: FloatArray, s1: FloatArray, s2: FloatArray
+) -> None:
+    """Leave the three results in the first three arrays; all are 0 for an infinite size."""
+    for i in range(r.size):
+        finite = r[i] < math.inf
+        slope = -s1[i] if r[i] >= SPLIT else t1[i]
+        value[i] = value[i] if finite else 0.0
+        t1[i] = slope if finite else 0.0
+        s1[i] = s2[i] if finite else 0.0
 
 
 @kernel
@@ -288,25 +329,29 @@ def count_terms(y: FloatArray, r: FloatArray, work: FloatArray) -> None:
     work : ndarray, shape (6, BLOCK)
         Overwritten; the results are in its first three rows.
     """
-    _start_products(r, work)
+    n = y.size
+    value, t1, s1, s2 = work[0, :n], work[1, :n], work[2, :n], work[3, :n]
+    bounded, inverse = work[4, :n], work[5, :n]
+    _start_products(r, bounded, inverse, value, t1, s1, s2)
     first = 0
     j = 1.0
-    while j < _TAIL:
-        while first < y.size and y[first] <= j:
+    while first < n and j < _TAIL:
+        if y[first] > j:
+            _multiply_out(
+                j, bounded[first:], inverse[first:], value[first:], t1[first:], s1[first:],
+                s2[first:],
+            )  # fmt: skip
+            j += 1.0
+        else:
             first += 1
-        if first == y.size:
-            break
-        _multiply_out(j, first, y.size, work)
-        j += 1.0
-    while first < y.size and y[first] <= _TAIL:
+    while first < n and y[first] <= _TAIL:
         first += 1
-    _add_tails(y, first, work)
-    for i in range(y.size):
-        slope = -work[2, i] if r[i] >= SPLIT else work[1, i]
-        finite = r[i] < math.inf
-        work[0, i] = work[0, i] if finite else 0.0
-        work[1, i] = slope if finite else 0.0
-        work[2, i] = work[3, i] if finite else 0.0
+    _take_logs(y, bounded, value)
+    _add_tails(
+        y[first:], bounded[first:], inverse[first:], value[first:], t1[first:], s1[first:],
+        s2[first:],
+    )  # fmt: skip
+    _choose(r, value, t1, s1, s2)
 
 
 @entry

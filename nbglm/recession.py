@@ -19,6 +19,7 @@ __all__ = ["recession_direction"]
 FloatArray = NDArray[np.float64]
 
 _CLOSE = 1e-6  # to half a turn, in radians
+_PARALLEL = 1e-9
 _ZERO = 1e-10  # entries of a product of unit-scaled quantities below this are rounding
 
 
@@ -126,7 +127,8 @@ def _largest_support(rows: FloatArray) -> FloatArray | None:
         return None
     along = np.asarray(solution.x[:size])
     # The program is solved to about 1e-7; the rows it leaves alone are then made exactly so.
-    idle = rows[rows @ along > -1e-6 * np.abs(along).max()]
+    idle = rows[solution.x[size:] < 0.5]
     if idle.shape[0]:
-        along = along - np.linalg.pinv(idle) @ (idle @ along)
+        # Rows that are parallel but for rounding are one row.
+        along = along - np.linalg.pinv(idle, rcond=_PARALLEL) @ (idle @ along)
     return along
