@@ -271,7 +271,7 @@ def test_other_refusals(adata, tmp_path):
         with pytest.raises(nbglm.CountsError, match="dtype complex"):
             read_counts(file.create_dataset("complex", data=np.zeros((3, 2), dtype=complex)))
         with pytest.raises(nbglm.CountsError, match="nothing to fit"):
-            read_counts(file.create_dataset("empty", shape=(0, 2)))
+            read_counts(file.create_dataset("empty", shape=(0, 2), dtype="f4"))
 
 
 def test_damaged_and_closed_files(tmp_path):
