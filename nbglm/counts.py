@@ -1,51 +1,37 @@
 """Any table of counts becomes validated blocks of genes.
 
-Nothing is densified as a whole: sparse input is held as compressed sparse columns, dense input is
-read a block of columns at a time.
+Nothing is densified as a whole: compressed sparse columns in memory are used as they are, dense
+arrays a block of columns at a time, and what comes by cells or lies outside memory is turned round
+once, within a budget (:mod:`nbglm.streaming`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
-from nbglm.exceptions import AlignmentError, CountsError, did_you_mean, some_of
+from nbglm.budget import Budget
+from nbglm.exceptions import CountsError
+from nbglm.genestore import GeneBlock, GeneStore
+from nbglm.memory import default_budget, parse_memory
+from nbglm.opening import Table, open_counts
+from nbglm.stored import Compressed
+from nbglm.streaming import read_source
+from nbglm.validity import check_counts, sum_duplicates
 
-if TYPE_CHECKING:
-    from anndata import AnnData
-
-__all__ = ["Counts", "GeneBlock", "read_counts"]
+__all__ = ["Counts", "GeneBlock", "read_counts", "read_table"]
 
 FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
-Matrix = Any  # a sparse CSC matrix, or an ndarray
+Matrix = Any  # a sparse CSC matrix, an ndarray, or a GeneStore
 
-_LARGEST = 2.0**53  # beyond this a float no longer holds every whole number
+_ALL = 1 << 62  # bytes: data in memory do not go to disk
 _CHECK_ROWS = 1 << 22  # entries of a dense table that are checked at a time
-
-
-class GeneBlock(NamedTuple):
-    """Some genes as compressed sparse columns.
-
-    Attributes
-    ----------
-    indptr : ndarray of int, shape (genes + 1,)
-        Where each gene begins.
-    cells : ndarray of int
-        Numbers of the cells with a positive count.
-    counts : ndarray
-        Those counts.
-    """
-
-    indptr: IntArray
-    cells: IntArray
-    counts: FloatArray
 
 
 @dataclass(frozen=True)
@@ -54,7 +40,7 @@ class Counts:
 
     Attributes
     ----------
-    matrix : sparse CSC matrix or ndarray, shape (cells, genes)
+    matrix : sparse CSC matrix, ndarray or GeneStore, shape (cells, genes)
         The counts.
     genes : Index
         Names of the genes, unique.
@@ -78,6 +64,8 @@ class Counts:
 
     def block(self, start: int, stop: int) -> GeneBlock:
         """Genes ``start`` to ``stop`` as compressed sparse columns without explicit zeros."""
+        if isinstance(self.matrix, GeneStore):
+            return self.matrix.block(start, stop)
         part = self.matrix[:, start:stop]
         columns = sparse.csc_matrix(part)
         if columns.nnz and not columns.data.all():
@@ -90,15 +78,46 @@ class Counts:
         )
 
     def blocks(self, size: int) -> Iterator[GeneBlock]:
-        """All genes, at most `size` at a time."""
-        for start in range(0, self.n_genes, size):
-            yield self.block(start, min(start + size, self.n_genes))
+        """All genes, at most `size` at a time, fewer where that keeps to a budget of memory."""
+        start = 0
+        while start < self.n_genes:
+            stop = min(start + size, self.n_genes)
+            if isinstance(self.matrix, GeneStore):
+                stop = self.matrix.within_budget(start, stop)
+            yield self.block(start, stop)
+            start = stop
 
     def gene(self, position: int) -> FloatArray:
         """All counts of one gene, zeros included, shape (cells,)."""
-        column = self.matrix[:, [position]]
-        dense = column.toarray() if sparse.issparse(column) else np.asarray(column)
-        return np.asarray(dense, dtype=np.float64).ravel()
+        if isinstance(self.matrix, np.ndarray):
+            return self.matrix[:, position].astype(np.float64)
+        _, cells, counts = self.block(position, position + 1)
+        dense = np.zeros(self.n_cells)
+        dense[cells] = counts
+        return dense
+
+    def same_counts(self, other: Counts) -> bool:
+        """Whether another table of the same cells and genes has the same counts.
+
+        Gene by gene in blocks, whatever kinds the two tables are of.
+        """
+        if self.matrix is other.matrix:
+            return True
+        if self.matrix.shape != other.matrix.shape:
+            return False
+        start = 0
+        while start < self.n_genes:
+            step = max(1, _CHECK_ROWS // self.n_cells)
+            stop = min(start + step, self.n_genes)
+            pairs = zip(self.block(start, stop), other.block(start, stop), strict=True)
+            if not all(np.array_equal(one, two) for one, two in pairs):
+                return False
+            start = stop
+        return True
+
+    def without_cells(self) -> Counts:
+        """The same genes without any cell."""
+        return Counts(np.zeros((0, self.n_genes)), self.genes, self.obs.iloc[:0])
 
 
 def read_counts(
@@ -106,17 +125,25 @@ def read_counts(
     *,
     obs: pd.DataFrame | Mapping[str, object] | None = None,
     layer: str | None = None,
+    max_memory: int | str | None = None,
+    progress: bool | None = False,
 ) -> Counts:
     """Read and check a table of counts.
 
     Parameters
     ----------
-    data : AnnData, DataFrame, ndarray or scipy sparse matrix, shape (cells, genes)
-        Counts. A one-dimensional array or a Series is one gene.
+    data : AnnData, DataFrame, array or scipy sparse matrix, shape (cells, genes)
+        Counts. A one-dimensional array or a Series is one gene. Data outside memory are read
+        once, in pieces: a backed AnnData, a dask array, an array or sparse matrix of an HDF5 file
+        or a zarr store, by themselves or in an AnnData.
     obs : DataFrame or mapping, optional
         Covariates of the cells; an AnnData brings its own.
     layer : str, optional
         Layer of an AnnData to use in place of ``X``.
+    max_memory : int or str, optional
+        Memory for counts that lie outside memory; see :func:`nbglm.fit_negbin`.
+    progress : bool or None
+        Whether to say what reading them takes and how far it is; by default on a terminal.
 
     Returns
     -------
@@ -125,198 +152,79 @@ def read_counts(
     Raises
     ------
     CountsError
-        If the values are not counts, gene names repeat, or the kind of `data` is not supported.
+        If the values are not counts, gene names repeat, the kind of `data` is not supported, or
+        `max_memory` does not suffice.
     AlignmentError
         If `obs` does not match the rows of `data`.
+    ValueError
+        If `max_memory` is no amount of memory.
 
     Examples
     --------
-    >>> import numpy as np
+    >>> import io, h5py
     >>> read_counts(np.array([[0, 3], [2, 1]])).genes.tolist()
     ['gene_0', 'gene_1']
+    >>> with h5py.File(io.BytesIO(), "w") as file:
+    ...     stored = file.create_dataset("X", data=np.array([[0, 3], [2, 1]]))
+    ...     counts = read_counts(stored, max_memory="1 MB")
+    >>> counts.block(0, 2).counts
+    array([2., 3., 1.])
     """
-    if _is_anndata(data):
-        return _read_anndata(cast("AnnData", data), obs, layer)
-    if layer is not None:
-        msg = f"layer={layer!r} needs an AnnData; data is a {type(data).__name__}."
-        raise CountsError(msg)
-    if isinstance(data, pd.Series):
-        data = data.to_frame(name=data.name if data.name is not None else "gene_0")
-    index: pd.Index | None = None
-    if isinstance(data, pd.DataFrame):
-        _refuse_columns_that_are_not_numbers(data)
-        genes, index = pd.Index(data.columns.map(str)), data.index
-        matrix: Any = (
-            data.sparse.to_coo()
-            if all(isinstance(dtype, pd.SparseDtype) for dtype in data.dtypes)
-            else data.to_numpy()
+    whole = default_budget() if max_memory is None else parse_memory(max_memory)
+    return read_table(open_counts(data, obs=obs, layer=layer), Budget(whole), progress)
+
+
+def read_table(table: Table, budget: Budget, progress: bool | None = None) -> Counts:
+    """Read and check the values of a table.
+
+    Parameters
+    ----------
+    table : Table
+        What :func:`nbglm.opening.open_counts` found.
+    budget : Budget
+        Memory for values that lie outside memory.
+    progress : bool or None
+        Whether to say what reading them takes and how far it is; by default on a terminal.
+
+    Returns
+    -------
+    Counts
+
+    Raises
+    ------
+    CountsError
+        If the values are not counts, or the budget does not suffice.
+    """
+    matrix, genes, cells = table.matrix, table.genes, table.obs.index
+    if isinstance(matrix, np.ndarray):
+        checked: Matrix = _checked_array(matrix, genes, cells, table.hint)
+    elif sparse.issparse(matrix) and matrix.format == "csr":
+        # As if it came from a file: scipy's copy by columns would take as much memory again.
+        rows = Compressed(
+            matrix.data, matrix.indices, matrix.indptr.astype(np.int64), True, matrix.shape
         )
-    elif sparse.issparse(data) or isinstance(data, np.ndarray):
-        matrix = data[:, None] if isinstance(data, np.ndarray) and data.ndim == 1 else data
-        if matrix.ndim != 2:
-            msg = f"data must have two dimensions, cells x genes; its shape is {matrix.shape}."
-            raise CountsError(msg)
-        genes = pd.Index([f"gene_{j}" for j in range(matrix.shape[1])])
+        checked = read_source(rows, genes, cells, table.hint, Budget(_ALL), progress=False)
+    elif sparse.issparse(matrix):
+        checked = sum_duplicates(sparse.csc_matrix(matrix))
+        check_counts(checked, genes, cells, table.hint)
     else:
-        msg = (
-            f"data is a {type(data).__name__}; pass an AnnData, a DataFrame of counts, a numpy "
-            f"array or a scipy sparse matrix, cells x genes."
-        )
-        raise CountsError(msg)
-    rows = int(matrix.shape[0])
-    return _validated(matrix, genes, _align_obs(obs, index, rows), "Pass raw counts.")
+        checked = read_source(matrix, genes, cells, table.hint, budget, progress=progress)
+    return Counts(checked, genes, table.obs)
 
 
-def _is_anndata(data: object) -> bool:
-    # By its face, so that a user without an AnnData does not wait for the import of anndata.
-    return all(hasattr(data, name) for name in ("obs", "var_names", "layers", "X"))
-
-
-def _read_anndata(adata: AnnData, obs: object, layer: str | None) -> Counts:
-    if obs is not None:
-        msg = "obs= goes with arrays and DataFrames; an AnnData brings its own (adata.obs)."
-        raise AlignmentError(msg)
-    layers = [name for name in adata.layers if name is not None]
-    if layer is None:
-        matrix = adata.X
-        if matrix is None:
-            msg = f"adata.X is empty; name a layer= (there are {some_of(layers, 8)})."
-            raise CountsError(msg)
-    elif layer in layers:
-        matrix = adata.layers[layer]
-    else:
-        msg = f"layer={layer!r} does not exist; adata.layers has {some_of(layers, 8)}."
-        raise CountsError(msg + did_you_mean(layer, layers))
-    if hasattr(matrix, "to_memory"):  # a sparse matrix of a backed file
-        matrix = matrix.to_memory()
-    elif not sparse.issparse(matrix):
-        matrix = np.asarray(matrix)
-    hint = f"Pass raw counts, or name their layer= (there are {some_of(layers, 8)})"
-    if adata.raw is not None:
-        hint += "; adata.raw is not empty: adata.raw.to_adata() may hold them"
-    return _validated(matrix, pd.Index(adata.var_names.map(str)), adata.obs, hint + ".")
-
-
-def _refuse_columns_that_are_not_numbers(table: pd.DataFrame) -> None:
-    odd = [
-        str(name)
-        for name, dtype in zip(table.columns, table.dtypes, strict=True)
-        if not (pd.api.types.is_numeric_dtype(dtype) or pd.api.types.is_bool_dtype(dtype))
-    ]
-    if odd:
-        msg = (
-            f"columns {some_of(odd)} of the count table do not hold numbers; move covariates to "
-            f"obs= and pass the counts alone."
-        )
-        raise CountsError(msg)
-
-
-def _align_obs(obs: Any, index: pd.Index | None, rows: int) -> pd.DataFrame:
-    """Covariates as a frame whose rows are the rows of the data."""
-    default = pd.RangeIndex(rows)
-    if obs is None:
-        return pd.DataFrame(index=index if index is not None else default)
-    if not isinstance(obs, pd.DataFrame):
-        if not isinstance(obs, Mapping):
-            msg = f"obs must be a DataFrame or a dict of columns, not {type(obs).__name__}."
-            raise AlignmentError(msg)
-        try:
-            obs = pd.DataFrame(dict(obs))
-        except ValueError as error:
-            msg = f"the columns of obs do not go together: {error}."
-            raise AlignmentError(msg) from error
-    if len(obs) != rows:
-        msg = f"obs has {len(obs)} rows and the data has {rows}; they must be the same cells."
-        raise AlignmentError(msg)
-    if index is None or obs.index.equals(index) or index.equals(default):
-        return obs
-    if obs.index.equals(default):
-        return obs.set_axis(index, axis=0)
-    if set(obs.index) == set(index):
-        msg = (
-            "obs and the count table have the same row labels in another order; use "
-            "obs.reindex(counts.index)."
-        )
-    else:
-        stranger = next(label for label in obs.index if label not in index)
-        msg = (
-            f"obs has the row {stranger!r}, which the count table lacks; give both the same index, "
-            f"or reset it on one of them to match by position."
-        )
-    raise AlignmentError(msg)
-
-
-def _validated(matrix: Any, genes: pd.Index, obs: pd.DataFrame, hint: str) -> Counts:
-    cells, columns = matrix.shape
-    if cells == 0 or columns == 0:
-        msg = f"data has {cells} cells and {columns} genes; there is nothing to fit."
-        raise CountsError(msg)
-    if not genes.is_unique:
-        repeated = genes[genes.duplicated()].unique()
-        msg = (
-            f"gene names repeat: {some_of(repeated)}. Results are labelled by name; make the names "
-            f"unique (adata.var_names_make_unique())."
-        )
-        raise CountsError(msg)
-    if sparse.issparse(matrix):
-        columns_first = sparse.csc_matrix(matrix)
-        if not columns_first.has_canonical_format:
-            columns_first = columns_first.copy()
-            columns_first.sum_duplicates()
-        _refuse_what_is_no_count(columns_first, genes, obs.index, hint)
-        return Counts(columns_first, genes, obs)
-    table = np.asarray(matrix)
+def _checked_array(
+    values: NDArray[Any], genes: pd.Index, cells: pd.Index, hint: str
+) -> NDArray[Any]:
+    """A dense array of counts, checked some genes at a time."""
+    table = np.asarray(values)
     if table.dtype == object:
         try:
             table = table.astype(np.float64)
         except (TypeError, ValueError) as error:
             msg = f"data holds values that are not numbers: {error}."
             raise CountsError(msg) from error
-    step = max(1, _CHECK_ROWS // cells)
-    for start in range(0, columns, step):
+    step = max(1, _CHECK_ROWS // table.shape[0])
+    for start in range(0, table.shape[1], step):
         part = slice(start, start + step)
-        _refuse_what_is_no_count(table[:, part], genes[part], obs.index, hint)
-    return Counts(table, genes, obs)
-
-
-def _bad(values: NDArray[Any]) -> NDArray[np.bool_]:
-    """Which values are no counts."""
-    if values.dtype == bool:
-        return np.zeros(values.shape, dtype=bool)
-    if np.issubdtype(values.dtype, np.unsignedinteger):
-        return np.asarray(values > _LARGEST)
-    if np.issubdtype(values.dtype, np.integer):
-        return np.asarray((values < 0) | (values > _LARGEST))
-    if not np.issubdtype(values.dtype, np.floating):
-        msg = f"data has dtype {values.dtype}; counts are whole numbers of 0 or more."
-        raise CountsError(msg)
-    with np.errstate(invalid="ignore"):
-        good = (values >= 0) & (values <= _LARGEST) & (values == np.floor(values))
-    return np.asarray(~good)
-
-
-def _refuse_what_is_no_count(matrix: Matrix, genes: pd.Index, cells: pd.Index, hint: str) -> None:
-    """Raise if there is a negative, fractional, missing or infinite value; name the genes."""
-    if sparse.issparse(matrix):
-        bad = _bad(matrix.data)
-        if not bad.any():
-            return
-        where = np.flatnonzero(bad)
-        gene_of = np.searchsorted(matrix.indptr, where, side="right") - 1
-        cell_of, values = matrix.indices[where], matrix.data[where]
-    else:
-        bad = _bad(matrix)
-        if not bad.any():
-            return
-        gene_of, cell_of = np.nonzero(bad.T)
-        values = matrix[cell_of, gene_of]
-    _, first = np.unique(gene_of, return_index=True)
-    shown = ", ".join(
-        f"{genes[gene_of[i]]!r} ({values[i]:g} in cell {cells[cell_of[i]]!r})" for i in first[:3]
-    )
-    more = f" and {first.size - 3} more genes" if first.size > 3 else ""
-    msg = (
-        f"the data are not counts: {shown}{more}. Counts are whole numbers of 0 or more, without "
-        f"missing values. {hint}"
-    )
-    raise CountsError(msg)
+        check_counts(table[:, part], genes[part], cells, hint)
+    return table

@@ -12,12 +12,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from nbglm.budget import Budget
 from nbglm.clusters import CovarianceRule, covariance_rule
-from nbglm.counts import Counts, GeneBlock, read_counts
+from nbglm.counts import Counts, GeneBlock, read_table
 from nbglm.design import Design, build_design
 from nbglm.exceptions import AlignmentError, NbglmWarning, RankError, did_you_mean, some_of
 from nbglm.fit import FitArrays, fit_blocks
+from nbglm.memory import default_budget, parse_memory
 from nbglm.offset import cell_values
+from nbglm.opening import open_counts
 from nbglm.predictor import scope_of_caller
 from nbglm.problem import Problem, make_problem
 from nbglm.results import NegBinResults
@@ -197,6 +200,7 @@ def fit_negbin(
     rank_deficient: str = "drop",
     n_jobs: int | None = None,
     progress: bool | None = None,
+    max_memory: int | str | None = None,
     _frames_up: int = 0,
 ) -> NegBinResults:
     """Fit a negative binomial GLM with formulas for mean and dispersion to every gene.
@@ -206,8 +210,11 @@ def fit_negbin(
 
     Parameters
     ----------
-    data : AnnData, DataFrame, ndarray or scipy sparse matrix, shape (cells, genes)
-        Raw counts: whole numbers, of any dtype.
+    data : AnnData, DataFrame, array or scipy sparse matrix, shape (cells, genes)
+        Raw counts: whole numbers, of any dtype. They may lie outside memory: an AnnData in backed
+        mode, or with a dask array, a zarr array or a sparse group of a file as ``X`` or layer, or
+        any of these by itself. Such data are read once, in pieces, and kept by gene in about
+        three bytes for each non-zero count; the file may be closed afterwards.
     formula : str or mapping
         The mean formula, or ``{"mean": ..., "dispersion": ...}`` in patsy's language; a missing
         dispersion is ``~ 1``. ``.`` is every column of obs.
@@ -238,6 +245,13 @@ def fit_negbin(
         heeded. The numbers are the same bits for any value.
     progress : bool, optional
         Whether to show a progress bar and a closing line; by default where it takes over a second.
+        For data outside memory also a line beforehand that says what they will take.
+    max_memory : int or str, optional
+        Memory that the designs and the counts of data outside memory may take while they are read
+        and kept: bytes, or a string such as ``"4GB"`` or ``"512 MiB"``. Counts for which that is
+        too little are kept in a temporary file, in the folder that ``TMPDIR`` names. The default
+        is half of the available memory, 4 GiB at most. The blocks of genes that workers fit, the
+        results, and Python itself come on top. The numbers are the same bits for any value.
 
     Returns
     -------
@@ -246,7 +260,7 @@ def fit_negbin(
     Raises
     ------
     CountsError
-        If the data are not counts.
+        If the data are not counts, or `max_memory` does not suffice to read them.
     FormulaError
         If a formula, or a column it uses, makes no design.
     AlignmentError
@@ -254,7 +268,8 @@ def fit_negbin(
     RankError
         If a design has aliased columns and ``rank_deficient="raise"``.
     ValueError
-        If an option is unknown, or clusters are needed and not given.
+        If an option is unknown, `max_memory` is no amount of memory, or clusters are needed and
+        not given.
 
     Warns
     -----
@@ -276,13 +291,18 @@ def fit_negbin(
     """
     started = time.perf_counter()
     _check_option("rank_deficient", rank_deficient, _RANK_RULES)
-    counts = read_counts(data, obs=obs, layer=layer)
-    cov = covariance_rule(cov_type, cov_kwds, counts.obs)
+    memory = default_budget() if max_memory is None else parse_memory(max_memory)
+    table = open_counts(data, obs=obs, layer=layer)
+    # Designs first: a misspelt column should not wait for a file to be read.
+    cov = covariance_rule(cov_type, cov_kwds, table.obs)
     scope = scope_of_caller(_frames_up)
     design = build_design(
-        formula, counts.obs, offset=offset, size_factors=size_factors, environment=scope
+        formula, table.obs, offset=offset, size_factors=size_factors, environment=scope
     )
-    frequency = frequency_weights(weights, counts.obs)
+    frequency = frequency_weights(weights, table.obs)
+    designs = (design.mean.matrix, design.dispersion.matrix, design.offset)
+    budget = Budget(memory, sum(values.nbytes for values in designs))
+    counts = read_table(table, budget, progress)
     return fit_design(
         counts,
         design,

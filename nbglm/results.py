@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nbglm.counts import Counts
 from nbglm.estimates import predict_intervals
 from nbglm.exceptions import AlignmentError, NbglmError
 from nbglm.inference import FitInference
@@ -225,7 +224,7 @@ class NegBinResults(FitInference):
         )
         return replace(
             self,
-            counts=Counts(np.zeros((0, counts.n_genes)), counts.genes, counts.obs.iloc[:0]),
+            counts=counts.without_cells(),
             design=replace(design, mean=mean, dispersion=size, offset=design.offset[:0]),
             weights=None,
         )

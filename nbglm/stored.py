@@ -1,0 +1,204 @@
+"""Tables in a file, sparse or dense: HDF5 or zarr, by their face alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from nbglm.exceptions import CountsError
+from nbglm.tiles import BAND, Tile, bytes_a_cell, bytes_an_entry, dense_pieces, native, ranges
+from nbglm.validity import check_dtype
+
+__all__ = ["Compressed", "Dense"]
+
+IntArray = NDArray[np.int64]
+
+
+def _chunk_bytes(array: Any) -> int:
+    """Bytes of one stored chunk, which is unpacked as a whole however little of it is read."""
+    chunks = getattr(array, "chunks", None)
+    if not chunks:
+        return 0
+    entries = np.minimum(np.array(chunks), np.array(array.shape)).prod()
+    return int(entries) * int(array.dtype.itemsize)
+
+
+@dataclass(frozen=True)
+class Compressed:
+    """A sparse matrix in a file: rows or columns one after the other.
+
+    Compressed sparse rows come as bands of cells. Compressed sparse columns are read as ranges of
+    genes, just as they lie there.
+
+    Attributes
+    ----------
+    data, indices : array of one dimension
+        Stored values and the numbers of their columns (or rows), in a file or in memory.
+    indptr : ndarray of int
+        Where each row (or column) begins.
+    by_cells : bool
+        Whether the matrix is stored by rows.
+    shape : tuple of int
+        Numbers of cells and genes.
+
+    Examples
+    --------
+    >>> rows = sparse.csr_matrix(np.array([[0, 3], [2, 1]]))
+    >>> group = {"data": rows.data, "indices": rows.indices, "indptr": rows.indptr}
+    >>> [tile.matrix.toarray().tolist() for tile in Compressed.of(group, "csr", (2, 2)).tiles(100)]
+    [[[0, 3]], [[2, 1]]]
+    """
+
+    data: Any
+    indices: Any
+    indptr: IntArray
+    by_cells: bool
+    shape: tuple[int, int]
+
+    @classmethod
+    def of(cls, group: Any, layout: str, shape: tuple[int, int]) -> Compressed:
+        """A group with ``data``, ``indices`` and ``indptr``."""
+        if layout not in ("csr", "csc"):
+            msg = f"the data are a sparse matrix of format {layout!r}; it must be 'csr' or 'csc'."
+            raise CountsError(msg)
+        rows, columns = int(shape[0]), int(shape[1])
+        data, indices = group["data"], group["indices"]
+        indptr = np.asarray(group["indptr"][:], dtype=np.int64)
+        majors = rows if layout == "csr" else columns
+        stored = int(data.shape[0])
+        sound = indptr.size == majors + 1 and indptr[0] == 0 and indptr[-1] == stored
+        if not sound or np.any(np.diff(indptr) < 0) or int(indices.shape[0]) != stored:
+            msg = "the sparse matrix in the file is damaged: its index pointer does not fit."
+            raise CountsError(msg)
+        check_dtype(data.dtype)
+        return cls(data, indices, indptr, layout == "csr", (rows, columns))
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Kind of the values."""
+        return np.dtype(self.data.dtype)
+
+    @property
+    def stored(self) -> int:
+        """How many values are stored."""
+        return int(self.indptr[-1])
+
+    @property
+    def _each(self) -> int:
+        return bytes_an_entry(self.dtype.itemsize, np.dtype(self.indices.dtype).itemsize)
+
+    @property
+    def fixed(self) -> int:
+        """Bytes of the index pointer, with its differences, and of one stored chunk."""
+        return 3 * self.indptr.nbytes + _chunk_bytes(self.data) + _chunk_bytes(self.indices)
+
+    def least(self) -> int:
+        """Bytes for the fullest row, or column."""
+        return int(np.diff(self.indptr).max(initial=1)) * self._each
+
+    def tiles(self, memory: int) -> Iterator[Tile]:
+        """Bands of cells, or ranges of genes, with as many entries as `memory` allows."""
+        entries = max(1, memory // self._each)
+        most = BAND if self.by_cells else self.indptr.size
+        for start, stop in ranges(self.indptr, entries, most):
+            share = (self.indptr[stop] - self.indptr[start]) / max(1, self.stored)
+            first = (start, 0) if self.by_cells else (0, start)
+            # Not kept in a name: a generator that waits would keep the memory.
+            yield Tile(*first, self._read(start, stop), float(share))
+
+    def _read(self, start: int, stop: int) -> sparse.csr_matrix | sparse.csc_matrix:
+        here = slice(int(self.indptr[start]), int(self.indptr[stop]))
+        minors = self.shape[1] if self.by_cells else self.shape[0]
+        indices = np.asarray(self.indices[here])
+        # scipy's compiled loops trust these numbers.
+        if indices.size and not (indices.min() >= 0 and indices.max() < minors):
+            msg = "the sparse matrix in the file is damaged: an index is out of bounds."
+            raise CountsError(msg)
+        indices = indices.astype(np.int32, copy=False)
+        indptr = (self.indptr[start : stop + 1] - here.start).astype(np.int32)
+        kind = sparse.csr_matrix if self.by_cells else sparse.csc_matrix
+        shape = (stop - start, minors) if self.by_cells else (minors, stop - start)
+        return kind((native(np.asarray(self.data[here])), indices, indptr), shape=shape)
+
+
+@dataclass(frozen=True)
+class Dense:
+    """A dense array in a file (h5py, zarr), or anything else whose slices are arrays.
+
+    It is read once, along its chunks, into a store of non-zeros, whatever their layout: blocks of
+    genes straight from the file would unpack every chunk of cells again for each block, and for
+    each single gene that inference asks for. Bands of all genes where they fit; bands of genes
+    where the chunks are too tall for that.
+
+    Attributes
+    ----------
+    array : object
+        With ``shape``, ``dtype``, ``chunks`` (or None) and slices.
+
+    Examples
+    --------
+    >>> import io, h5py
+    >>> with h5py.File(io.BytesIO(), "w") as file:
+    ...     stored = file.create_dataset("X", data=np.eye(4), chunks=(2, 4))
+    ...     [(tile.first_cell, tile.matrix.shape, tile.share) for tile in Dense(stored).tiles(1500)]
+    [(0, (3, 4), 0.75), (3, (1, 4), 0.25)]
+    """
+
+    array: Any
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Numbers of cells and genes."""
+        rows, columns = self.array.shape
+        return int(rows), int(columns)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Kind of the values."""
+        return np.dtype(self.array.dtype)
+
+    @property
+    def stored(self) -> None:
+        """Nobody knows how many values are not 0."""
+        return
+
+    def _chunk(self) -> tuple[int, int]:
+        rows, columns = self.shape
+        height, width = self.array.chunks or (1, columns)
+        return min(int(height), rows), min(int(width), columns)
+
+    @property
+    def fixed(self) -> int:
+        """Bytes to unpack one chunk."""
+        return _chunk_bytes(self.array)
+
+    def least(self) -> int:
+        """Bytes to hold one chunk, and to turn one row of it round."""
+        height, width = self._chunk()
+        value = self.dtype.itemsize
+        return 2 * max(height * width * value, width * bytes_a_cell(value))
+
+    def tiles(self, memory: int) -> Iterator[Tile]:
+        """Whole chunks, in pieces; half of the memory for chunks, half for turning them round."""
+        rows, columns = self.shape
+        height, width = self._chunk()
+        entries = memory // 2 // self.dtype.itemsize
+        if height * columns <= entries:
+            height, width = entries // columns // height * height, columns
+        elif rows * width <= entries:
+            height, width = rows, entries // rows // width * width
+        else:
+            height *= max(1, entries // (height * width))
+        for first_gene in range(0, columns, width):
+            for first_cell in range(0, rows, height):
+                block = np.asarray(
+                    self.array[first_cell : first_cell + height, first_gene : first_gene + width]
+                )
+                share = block.size / (rows * columns)
+                yield from dense_pieces(block, first_cell, first_gene, memory // 2, share)
+                del block
