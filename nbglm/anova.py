@@ -24,7 +24,6 @@ FloatArray = NDArray[np.float64]
 Columns = tuple[int, ...]
 
 TYPES = (1, 2, 3)
-_GENES = 64  # a block
 
 
 @dataclass(frozen=True)
@@ -109,7 +108,7 @@ class _Fits:
                 tables.design.offset,
                 tables.weights,
             )
-            blocks = fit_blocks(tables.counts.blocks(_GENES), problem, self._n_jobs)
+            blocks = fit_blocks(tables.counts, problem, self._n_jobs)
             self._done[columns] = FitArrays.concatenate(blocks)
         return self._done[columns]
 

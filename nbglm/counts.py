@@ -2,7 +2,7 @@
 
 Nothing is densified as a whole: compressed sparse columns in memory are used as they are, dense
 arrays a block of columns at a time, and what comes by cells or lies outside memory is turned round
-once, within a budget (:mod:`nbglm.streaming`).
+once, within a budget (:mod:`nbglm.reading.streaming`).
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
-from nbglm.budget import Budget
 from nbglm.exceptions import CountsError
-from nbglm.genestore import GeneBlock, GeneStore
-from nbglm.memory import default_budget, parse_memory
-from nbglm.opening import Table, open_counts
-from nbglm.stored import Compressed
-from nbglm.streaming import read_source
-from nbglm.validity import check_counts, sum_duplicates
+from nbglm.reading.budget import Budget
+from nbglm.reading.genestore import GeneBlock, GeneStore
+from nbglm.reading.memory import default_budget, parse_memory
+from nbglm.reading.opening import Table, open_counts
+from nbglm.reading.stored import Compressed
+from nbglm.reading.streaming import read_source
+from nbglm.reading.validity import check_counts, sum_duplicates
 
 __all__ = ["Counts", "GeneBlock", "read_counts", "read_table"]
 
@@ -180,7 +180,7 @@ def read_table(table: Table, budget: Budget, progress: bool | None = None) -> Co
     Parameters
     ----------
     table : Table
-        What :func:`nbglm.opening.open_counts` found.
+        What :func:`nbglm.reading.opening.open_counts` found.
     budget : Budget
         Memory for values that lie outside memory.
     progress : bool or None

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from nbglm.boundary import Resolved, resolve
 from nbglm.climb import BlockFit, climb_block
+from nbglm.counts import Counts, GeneBlock
+from nbglm.dispatch import block_size, in_blocks
 from nbglm.geometry import Geometry
 from nbglm.problem import Problem
 from nbglm.status import COEF_STATUS, GENE_STATUS
@@ -198,15 +200,17 @@ def fit_block(indptr: IntArray, cells: IntArray, counts: FloatArray, problem: Pr
     return fit
 
 
-def fit_blocks(
-    blocks: Iterable[tuple[IntArray, IntArray, FloatArray]], problem: Problem, n_jobs: int | None
-) -> Iterator[FitArrays]:
-    """Fit blocks of genes in parallel, in order.
+def _fit_gene_block(block: GeneBlock, problem: Problem) -> FitArrays:
+    return fit_block(*block, problem)
+
+
+def fit_blocks(counts: Counts, problem: Problem, n_jobs: int | None) -> Iterator[FitArrays]:
+    """Fit all genes, in blocks, in parallel.
 
     Parameters
     ----------
-    blocks : iterable
-        Compressed sparse columns of each block.
+    counts : Counts
+        The data.
     problem : Problem
         Designs, offsets, weights.
     n_jobs : int or None
@@ -216,10 +220,7 @@ def fit_blocks(
     ------
     FitArrays
         Of each block in turn. Every gene is computed by itself, so the numbers are the same bits
-        for any `n_jobs` and any block size.
+        for any `n_jobs`, any backend and any block size.
     """
-    from joblib import Parallel, delayed
-
-    # The kernels release the interpreter lock, so threads share the design without copies.
-    parallel = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")
-    yield from parallel(delayed(fit_block)(*block, problem) for block in blocks)
+    size = block_size(counts.n_cells, counts.n_genes, n_jobs)
+    yield from in_blocks(_fit_gene_block, counts.blocks(size), problem, n_jobs)

@@ -5,24 +5,24 @@ from __future__ import annotations
 import sys
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from nbglm.budget import Budget
 from nbglm.clusters import CovarianceRule, covariance_rule
-from nbglm.counts import Counts, GeneBlock, read_table
+from nbglm.counts import Counts, read_table
 from nbglm.design import Design, build_design
 from nbglm.exceptions import AlignmentError, NbglmWarning, RankError, did_you_mean, some_of
 from nbglm.fit import FitArrays, fit_blocks
-from nbglm.memory import default_budget, parse_memory
 from nbglm.offset import cell_values
-from nbglm.opening import open_counts
 from nbglm.predictor import scope_of_caller
 from nbglm.problem import Problem, make_problem
+from nbglm.reading.budget import Budget
+from nbglm.reading.memory import default_budget, parse_memory
+from nbglm.reading.opening import open_counts
 from nbglm.results import NegBinResults
 from nbglm.status import GENE_STATUS
 
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 __all__ = ["fit_design", "fit_negbin", "frequency_weights"]
 
 _RANK_RULES = ("drop", "min_norm", "raise")
-_BLOCK_ENTRIES = 1 << 20  # entries of a block of genes, zeros included
-_BLOCK_GENES = 256
 _SILENT_BELOW = 1.0  # seconds
 
 
@@ -93,9 +91,6 @@ def _fit_with_progress(
 ) -> FitArrays:
     from tqdm import tqdm
 
-    # Small enough for the bar to move and for all workers to have something to do.
-    size = max(1, min(_BLOCK_GENES, _BLOCK_ENTRIES // counts.n_cells, counts.n_genes // 32))
-    blocks: Iterator[GeneBlock] = counts.blocks(size)
     parts = []
     # By itself the bar shows up after a second, and only on a terminal.
     with tqdm(
@@ -105,7 +100,7 @@ def _fit_with_progress(
         delay=0.0 if progress else _SILENT_BELOW,
         disable=None if progress is None else not progress,
     ) as bar:
-        for part in fit_blocks(blocks, problem, n_jobs):
+        for part in fit_blocks(counts, problem, n_jobs):
             parts.append(part)
             bar.update(part.llf.size)
     return FitArrays.concatenate(parts)

@@ -35,7 +35,6 @@ FloatArray = NDArray[np.float64]
 
 _NO_COUNTS = GENE_STATUS.index("all_zero")
 _FAILED = GENE_STATUS.index("not_converged")
-_GENES = 64  # in a block
 
 
 def _poisson_problem(problem: Problem) -> Problem:
@@ -108,8 +107,8 @@ def overdispersion_tests(
     """
     problem = make_problem(x, np.ones((x.shape[0], 1)), offset, weights)
     if constant is None:
-        constant = FitArrays.concatenate(fit_blocks(counts.blocks(_GENES), problem, n_jobs))
-    blocks = fit_blocks(counts.blocks(_GENES), _poisson_problem(problem), n_jobs)
+        constant = FitArrays.concatenate(fit_blocks(counts, problem, n_jobs))
+    blocks = fit_blocks(counts, _poisson_problem(problem), n_jobs)
     poisson = FitArrays.concatenate(blocks)
     cell_weight = np.ones(x.shape[0]) if weights is None else weights
     score = _score_statistics(poisson, counts, x, offset, cell_weight)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.linalg import block_diag
 
 from nbglm.basis import null_space, orthonormal_basis
+from nbglm.blas import one_blas_thread
 from nbglm.coarse import bins_of_rows
 from nbglm.layout import Layout, make_layout
 from nbglm.start import Search, make_search
@@ -132,6 +133,7 @@ def _row_space_projection(rows: FloatArray) -> FloatArray:
     return np.asarray(np.eye(rows.shape[1]) - idle @ np.linalg.pinv(idle))
 
 
+@one_blas_thread
 def make_problem(
     x: FloatArray,
     z: FloatArray,

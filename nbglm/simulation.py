@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from nbglm.exceptions import NbglmError
+from nbglm.parallel import in_threads
 from nbglm.prediction import predict
 from nbglm.results import NegBinResults, require_converged
 from nbglm.sampling import draw_counts, gene_stream, seed_entropy
@@ -80,16 +81,16 @@ def simulate(
         If a gene did not converge or has no finite mean on these rows.
     """
     from anndata import AnnData
-    from joblib import Parallel, delayed
 
     require_converged(results)
     entropy = seed_entropy(seed)
     genes = len(results.gene_names)
     step = max(1, _BLOCK_ENTRIES // max(1, len(obs)))
-    blocks = Parallel(n_jobs=n_jobs, prefer="threads")(
-        delayed(_draw_block)(results, slice(start, start + step), x, z, offset, entropy)
-        for start in range(0, genes, step)
-    )
+
+    def draw(start: int) -> sparse.csc_matrix:
+        return _draw_block(results, slice(start, start + step), x, z, offset, entropy)
+
+    blocks = list(in_threads(draw, range(0, genes, step), n_jobs))
     counts = sparse.hstack(blocks, format="csr")
     fits = counts.nnz == 0 or counts.data.max() <= np.iinfo(np.int32).max
     counts = counts.astype(np.int32 if fits else np.int64)

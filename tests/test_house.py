@@ -19,7 +19,15 @@ def imported(path):
     """Modules of the package that a module imports when it is loaded."""
     for node in ast.parse(path.read_text()).body:
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("nbglm."):
-            yield node.module.split(".")[1]
+            yield node.module.removeprefix("nbglm.")
+
+
+def modules():
+    """Modules by their names, those of subpackages as ``package.module``."""
+    package = ROOT / "nbglm"
+    paths = [*package.glob("*.py"), *package.glob("*/*.py")]
+    named = {".".join(path.relative_to(package).with_suffix("").parts): path for path in paths}
+    return {name: path for name, path in named.items() if not name.endswith("__init__")}
 
 
 def test_every_module_has_its_room():
@@ -30,12 +38,24 @@ def test_every_module_has_its_room():
 
 def test_imports_come_from_above():
     line = rooms()
-    for path in [*(ROOT / "nbglm").glob("*.py"), *(ROOT / "nbglm" / "single").glob("*.py")]:
-        here = path.parent.name if path.parent.name == "single" else path.stem
-        if here == "__init__":
-            continue
-        wrong = [name for name in imported(path) if line[name] > line[here]]
+    for here, path in modules().items():
+        top = here.split(".")[0]
+        wrong = [name for name in imported(path) if line[name.split(".")[0]] > line[top]]
         assert not wrong, f"{here} imports {wrong}"
+
+
+def test_imports_in_subpackages_come_from_above():
+    for package in (ROOT / "nbglm").glob("*/__init__.py"):
+        text = ast.get_docstring(ast.parse(package.read_text()))
+        lines = [re.split(r"\s{2,}", line)[0].split() for line in text.splitlines()[2:]]
+        line = {name: number for number, names in enumerate(lines) for name in names}
+        inside = {path.stem for path in package.parent.glob("*.py")} - {"__init__"}
+        assert set(line) == inside
+        for name in inside:
+            for other in imported(package.parent / f"{name}.py"):
+                folder, _, module = other.partition(".")
+                if folder == package.parent.name:
+                    assert line[module] <= line[name], f"{name} imports {module}"
 
 
 def test_readme_commands_are_there():

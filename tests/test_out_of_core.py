@@ -16,8 +16,8 @@ from scipy import sparse
 
 import nbglm
 from nbglm.counts import read_counts
-from nbglm.genestore import GeneStore
-from nbglm.memory import parse_memory
+from nbglm.reading.genestore import GeneStore
+from nbglm.reading.memory import parse_memory
 
 CELLS, GENES = 3000, 80
 TINY = 320_000  # bytes: too few for the counts below, so that they go to a scratch file
@@ -321,7 +321,7 @@ def test_pickles(adata, tmp_path):
 
 
 def in_scratch(runs):
-    scratch = nbglm.scratch.Scratch()
+    scratch = nbglm.reading.scratch.Scratch()
     return [run.moved_to(scratch) for run in runs]
 
 
@@ -386,13 +386,17 @@ def test_what_it_takes_is_said(adata, tmp_path, capsys):
 
 def test_a_full_disk_is_said(adata, tmp_path, monkeypatch):
     stored = backed(adata, tmp_path, sparse.csr_matrix)
-    monkeypatch.setattr("nbglm.streaming.shutil.disk_usage", lambda _: type("", (), {"free": 10}))
+    monkeypatch.setattr(
+        "nbglm.reading.streaming.shutil.disk_usage", lambda _: type("", (), {"free": 10})
+    )
     with pytest.raises(nbglm.CountsError, match=r"has only 0\.01 kB for scratch files"):
         read_counts(stored, max_memory=TINY)
-    monkeypatch.setattr("nbglm.scratch.tempfile.tempdir", str(tmp_path / "nowhere"))
+    monkeypatch.setattr("nbglm.reading.scratch.tempfile.tempdir", str(tmp_path / "nowhere"))
     monkeypatch.undo()
-    monkeypatch.setattr("nbglm.scratch.tempfile.tempdir", str(tmp_path / "nowhere"))
-    monkeypatch.setattr("nbglm.streaming.shutil.disk_usage", lambda _: type("", (), {"free": 1e9}))
+    monkeypatch.setattr("nbglm.reading.scratch.tempfile.tempdir", str(tmp_path / "nowhere"))
+    monkeypatch.setattr(
+        "nbglm.reading.streaming.shutil.disk_usage", lambda _: type("", (), {"free": 1e9})
+    )
     with pytest.raises(nbglm.CountsError, match="Set TMPDIR to a folder"):
         read_counts(stored, max_memory=TINY)
 

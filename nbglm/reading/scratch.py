@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbglm.exceptions import CountsError
-from nbglm.memory import written
+from nbglm.reading.memory import written
 
 __all__ = ["Scratch", "ScratchArray"]
 

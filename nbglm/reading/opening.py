@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from nbglm.dasked import Dasked
 from nbglm.exceptions import AlignmentError, CountsError, did_you_mean, some_of
-from nbglm.sources import open_source
-from nbglm.tiles import Selected
+from nbglm.reading.dasked import Dasked
+from nbglm.reading.sources import open_source
+from nbglm.reading.tiles import Selected
 
 if TYPE_CHECKING:
     from anndata import AnnData

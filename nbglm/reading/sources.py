@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from nbglm.dasked import Dasked
 from nbglm.exceptions import CountsError
-from nbglm.stored import Compressed, Dense
-from nbglm.tiles import Source
+from nbglm.reading.dasked import Dasked
+from nbglm.reading.stored import Compressed, Dense
+from nbglm.reading.tiles import Source
 
 __all__ = ["open_source"]
 

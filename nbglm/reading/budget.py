@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nbglm.exceptions import CountsError
-from nbglm.memory import written
-from nbglm.tiles import Source
+from nbglm.reading.memory import written
+from nbglm.reading.tiles import Source
 
 __all__ = ["Budget"]
 

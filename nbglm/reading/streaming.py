@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from nbglm.budget import Budget
 from nbglm.exceptions import CountsError
-from nbglm.filling import Filling
-from nbglm.genestore import GeneStore, Run, make_run
-from nbglm.memory import written
-from nbglm.tiles import Source, Tile, native
-from nbglm.validity import check_counts, check_dtype, sum_duplicates
+from nbglm.reading.budget import Budget
+from nbglm.reading.filling import Filling
+from nbglm.reading.genestore import GeneStore, Run, make_run
+from nbglm.reading.memory import written
+from nbglm.reading.tiles import Source, Tile, native
+from nbglm.reading.validity import check_counts, check_dtype, sum_duplicates
 
 __all__ = ["read_source"]
 
@@ -112,7 +112,7 @@ def read_source(
     Examples
     --------
     >>> import io, h5py
-    >>> from nbglm.stored import Dense
+    >>> from nbglm.reading.stored import Dense
     >>> with h5py.File(io.BytesIO(), "w") as file:
     ...     source = Dense(file.create_dataset("X", data=np.array([[0, 3], [2, 1]])))
     ...     names = pd.Index(["a", "b"])

@@ -11,8 +11,16 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from nbglm.exceptions import CountsError
-from nbglm.tiles import BAND, Tile, bytes_a_cell, bytes_an_entry, dense_pieces, native, ranges
-from nbglm.validity import check_dtype
+from nbglm.reading.tiles import (
+    BAND,
+    Tile,
+    bytes_a_cell,
+    bytes_an_entry,
+    dense_pieces,
+    native,
+    ranges,
+)
+from nbglm.reading.validity import check_dtype
 
 __all__ = ["Compressed", "Dense"]
 

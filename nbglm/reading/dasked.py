@@ -10,7 +10,7 @@ import numpy as np
 from scipy import sparse
 
 from nbglm.exceptions import CountsError
-from nbglm.tiles import BAND, Tile, bytes_a_cell, bytes_an_entry, dense_pieces, ranges
+from nbglm.reading.tiles import BAND, Tile, bytes_a_cell, bytes_an_entry, dense_pieces, ranges
 
 __all__ = ["Dasked"]
 

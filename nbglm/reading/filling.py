@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from nbglm.genestore import Run, join_runs
-from nbglm.scratch import Scratch
-from nbglm.tiles import BAND
+from nbglm.reading.genestore import Run, join_runs
+from nbglm.reading.scratch import Scratch
+from nbglm.reading.tiles import BAND
 
 __all__ = ["Filling"]
 
