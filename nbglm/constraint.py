@@ -18,13 +18,18 @@ from scipy.linalg import block_diag, qr
 from nbglm.basis import orthonormal_basis
 from nbglm.boundary import resolve
 from nbglm.climb import climb_block
+from nbglm.counts import Counts
+from nbglm.fit import MAX_EVALUATIONS
 from nbglm.geometry import Geometry
+from nbglm.parallel import in_threads
 from nbglm.problem import Problem
 
-__all__ = ["Constraint", "Supremum", "supremum"]
+__all__ = ["Constraint", "Supremum", "suprema", "supremum"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+
+_GENES = 32  # in a task
 
 
 class _Elimination(NamedTuple):
@@ -192,3 +197,48 @@ def supremum(
         return Supremum(float(block.value[0]), block.theta[0], converged=True)
     fit = resolve(geometry, cells, counts, max_evaluations, block.unless_separable(0))
     return Supremum(fit.value, None, fit.converged)
+
+
+def suprema(
+    problem: Problem, counts: Counts, genes: IntArray, n_jobs: int | None = None
+) -> FloatArray:
+    """Fit some genes for the sake of their log-likelihoods.
+
+    Parameters
+    ----------
+    problem : Problem
+        Designs, offsets, weights.
+    counts : Counts
+        The data.
+    genes : ndarray of int
+        Which genes.
+    n_jobs : int or None
+        See :func:`~nbglm.parallel.in_threads`.
+
+    Returns
+    -------
+    ndarray, shape (len(genes),)
+        Suprema of the log-likelihoods; NaN where an ascent ended early.
+    """
+    geometry = Geometry(problem)
+
+    def part(some: IntArray) -> FloatArray:
+        indptr, cells, values = counts.chosen(some)
+        block = climb_block(
+            indptr,
+            cells,
+            values,
+            geometry.search,
+            max_evaluations=MAX_EVALUATIONS,
+            screen=True,
+        )
+        found = block.value.copy()
+        for g in np.flatnonzero(block.flags):
+            own = slice(indptr[g], indptr[g + 1])
+            first = block.unless_separable(int(g))
+            fit = resolve(geometry, cells[own], values[own], MAX_EVALUATIONS, first)
+            found[g] = fit.value if fit.converged else np.nan
+        return found
+
+    parts = [genes[start : start + _GENES] for start in range(0, genes.size, _GENES)]
+    return np.concatenate([np.zeros(0), *in_threads(part, parts, n_jobs)])

@@ -87,6 +87,16 @@ class Counts:
             yield self.block(start, stop)
             start = stop
 
+    def chosen(self, genes: NDArray[np.int64]) -> GeneBlock:
+        """Some genes, in any order, as compressed sparse columns."""
+        parts = [self.block(int(gene), int(gene) + 1) for gene in genes]
+        sizes = [part.cells.size for part in parts]
+        return GeneBlock(
+            np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]),
+            np.concatenate([np.zeros(0, dtype=np.int64), *(part.cells for part in parts)]),
+            np.concatenate([np.zeros(0), *(part.counts for part in parts)]),
+        )
+
     def gene(self, position: int) -> FloatArray:
         """All counts of one gene, zeros included, shape (cells,)."""
         if isinstance(self.matrix, np.ndarray):

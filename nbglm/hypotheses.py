@@ -13,12 +13,9 @@ from numpy.typing import NDArray
 from scipy.special import chdtrc, ndtr, ndtri
 
 from nbglm.basis import orthonormal_basis
-from nbglm.constraint import Constraint, supremum
+from nbglm.constraint import Constraint, suprema
 from nbglm.contrasts import Combinations, combine, informed_ranks
 from nbglm.exceptions import HypothesisError, did_you_mean, some_of
-from nbglm.fit import MAX_EVALUATIONS
-from nbglm.geometry import Geometry
-from nbglm.parallel import over_genes
 from nbglm.predictor import LinearPredictor
 from nbglm.status import COEF_STATUS
 
@@ -220,14 +217,8 @@ def adjusted(pvalues: FloatArray, method: str) -> FloatArray:
 def _ratios(tables: FitTables, hypothesis: Hypothesis, genes: NDArray[np.intp]) -> FloatArray:
     """``2 (llf - supremum under the hypothesis)`` for some genes; NaN if a fit failed."""
     constraint = Constraint(tables.problem, hypothesis.matrix)
-    geometry = Geometry(constraint.at(hypothesis.constants))
-
-    def ratio(gene: int) -> float:
-        _, cells, counts = tables.counts.block(gene, gene + 1)
-        null = supremum(geometry, cells, counts, MAX_EVALUATIONS)
-        return 2.0 * max(0.0, tables.arrays.llf[gene] - null.value) if null.converged else np.nan
-
-    return np.array(over_genes(ratio, (int(gene) for gene in genes)))
+    null = suprema(constraint.at(hypothesis.constants), tables.counts, genes)
+    return np.asarray(2.0 * np.maximum(0.0, tables.arrays.llf[genes] - null))
 
 
 def t_test(tables: FitTables, hypothesis: Hypothesis, alpha: float, method: str) -> pd.DataFrame:

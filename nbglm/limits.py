@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import chdtrc
 
-from nbglm.constraint import Constraint
+from nbglm.constraint import Constraint, suprema
 from nbglm.counts import Counts
 from nbglm.fit import FitArrays
-from nbglm.geometry import Geometry
 from nbglm.parallel import over_genes
 from nbglm.problem import Problem
-from nbglm.profile import Estimate, lr_pvalue, profile_limits
+from nbglm.profile import Estimate, profile_limits
 from nbglm.status import COEF_STATUS
 
 __all__ = ["limit_pvalues", "profile_intervals"]
@@ -106,17 +106,10 @@ def limit_pvalues(fit: FitArrays, problem: Problem, counts: Counts, genes: IntAr
     ndarray, shape (len(genes), p + q)
         NaN for all other coefficients.
     """
-    coefficients = _Coefficients(fit, problem, counts)
-    nulls: dict[int, Geometry] = {}
     pvalues = np.full((genes.size, fit.coef.shape[1]), np.nan)
     at_limit = np.isin(fit.coef_status[genes], _AT_LIMIT)
-
-    def one_gene(row: int) -> None:
-        for k in map(int, np.flatnonzero(at_limit[row])):
-            estimate = coefficients.estimate(int(genes[row]), k)
-            if k not in nulls:
-                nulls[k] = Geometry(estimate.constraint.at(0.0))
-            pvalues[row, k] = lr_pvalue(estimate, nulls[k])
-
-    over_genes(one_gene, np.flatnonzero(at_limit.any(axis=1)))
+    for k in map(int, np.flatnonzero(at_limit.any(axis=0))):
+        rows = np.flatnonzero(at_limit[:, k])
+        null = suprema(Constraint.of_coefficient(problem, k).at(0.0), counts, genes[rows])
+        pvalues[rows, k] = chdtrc(1, 2.0 * np.maximum(0.0, fit.llf[genes[rows]] - null))
     return pvalues

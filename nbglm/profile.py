@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
-from scipy.special import chdtrc, ndtri
+from scipy.special import ndtri
 
 from nbglm.climb import climb_from, has_flat_size
 from nbglm.constraint import Constraint, supremum
@@ -24,7 +24,7 @@ from nbglm.fit import MAX_EVALUATIONS
 from nbglm.geometry import Geometry
 from nbglm.newton import CONVERGED
 
-__all__ = ["Estimate", "lr_pvalue", "profile_limits"]
+__all__ = ["Estimate", "profile_limits"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -174,24 +174,3 @@ def profile_limits(estimate: Estimate, alpha: float) -> tuple[float, float]:
                 limit = _side(estimate, profile, sign, critical)
         limits.append(limit)
     return limits[0], limits[1]
-
-
-def lr_pvalue(estimate: Estimate, null: Geometry) -> float:
-    """P-value of the likelihood-ratio test that a coefficient is 0.
-
-    Parameters
-    ----------
-    estimate : Estimate
-        The coefficient.
-    null : Geometry
-        Of the problem in which it is 0.
-
-    Returns
-    -------
-    float
-        From chi-squared with one degree of freedom.
-    """
-    found = supremum(null, estimate.cells, estimate.counts, MAX_EVALUATIONS)
-    if not found.converged:
-        return math.nan
-    return float(chdtrc(1, 2.0 * max(0.0, estimate.llf - found.value)))
