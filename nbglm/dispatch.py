@@ -166,7 +166,7 @@ def in_blocks(
     >>> list(in_blocks(operator.mul, [1, 2, 3], 10))
     [10, 20, 30]
     """
-    # Kernels release the interpreter lock, so that threads are best unless the user knows better.
+    # Kernels release the interpreter lock, so that threads will do unless the user knows better.
     backend, _ = get_active_backend(prefer="threads")
     generator = backend.supports_return_generator
     parallel = Parallel(

@@ -233,7 +233,7 @@ def test_blocks_are_small_when_they_travel(rng):
 
 
 def test_more_blocks_for_more_workers():
-    assert block_size(cells=1000, genes=2000, n_jobs=1) == 62
+    assert block_size(cells=1000, genes=2000, n_jobs=1) == 125
     with joblib.parallel_config("threading"):
         assert block_size(cells=1000, genes=2000, n_jobs=50) == 5
     assert block_size(cells=1000, genes=1, n_jobs=8) == 1
