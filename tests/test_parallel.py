@@ -167,7 +167,7 @@ def test_shared_arrays_are_sent_once(name, request, monkeypatch):
     ours = SimpleNamespace(dumps=dumps, loads=pickle.loads)
     monkeypatch.setattr(nbglm.dispatch, "pickle", ours)
     with backend(name, request):
-        found = list(in_blocks(slow_look, range(12), problem))
+        found = list(in_blocks(slow_look, range(80), problem))
     pids, blocks, mapped, usual, sums = zip(*found, strict=True)
     assert os.getpid() not in pids
     assert blocks == tuple(range(12))
@@ -318,10 +318,10 @@ def test_all_workers_killed_cost_only_time(client):
     pids = client.run(os.getpid)
     problem = make_problem(np.ones((100, 1)), np.ones((100, 1)), np.zeros(100))
     with joblib.parallel_config("dask"):
-        found = in_blocks(slow_look, range(12), problem)
+        found = in_blocks(slow_look, range(80), problem)
         first = next(found)
         for pid in pids.values():
             os.kill(pid, signal.SIGKILL)
         rest = list(found)
-    assert [first[1], *(row[1] for row in rest)] == list(range(12))
+    assert [first[1], *(row[1] for row in rest)] == list(range(80))
     assert not set(pids.values()) >= {row[0] for row in rest}
