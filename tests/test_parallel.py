@@ -167,7 +167,7 @@ def test_shared_arrays_are_sent_once(name, request, monkeypatch):
     ours = SimpleNamespace(dumps=dumps, loads=pickle.loads)
     monkeypatch.setattr(nbglm.dispatch, "pickle", ours)
     with backend(name, request):
-        found = list(in_blocks(slow_look, range(80), problem))
+        found = list(in_blocks(slow_look, range(12), problem))
     pids, blocks, mapped, usual, sums = zip(*found, strict=True)
     assert os.getpid() not in pids
     assert blocks == tuple(range(12))
