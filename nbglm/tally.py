@@ -160,43 +160,34 @@ def collect_counts(cells: IntArray, counts: FloatArray, layout: Layout) -> GeneC
     total = np.zeros(layout.weight.size)
     positive = np.zeros(groups)
     starts = np.zeros(groups + 1, dtype=np.int64)
-    square = 0.0
-    largest = 0.0
-    large = 0
-    for e in range(cells.size):
-        row = row_of_cell[cells[e]]
-        if row >= 0:
-            w = cell_weight[cells[e]]
-            y = counts[e]
-            total[row] += w * y
-            positive[group_of_row[row]] += w
-            square += w * y * y
-            if y > _TABLE:
-                large += 1
-            else:
-                largest = max(largest, y)
-    width = int(largest) + 1
-    tables = row_of_cell.size >= _CELLS_PER_GROUP * groups and groups * width <= 4 * cells.size + 64
-    room = large + groups * width if tables else cells.size
-    values = np.empty(room)
-    multiplicity = np.empty(room)
-    group = np.empty(room, dtype=np.int64)
+    tables = row_of_cell.size >= _CELLS_PER_GROUP * groups
+    width = _width(counts) if tables else 0
+    tables = tables and groups * width <= 4 * cells.size + _TABLE
     histograms = np.zeros((groups if tables else 0, width))
-    constant = 0.0
+    values = np.empty(cells.size)
+    multiplicity = np.empty(cells.size)
+    group = np.empty(cells.size, dtype=np.int64)
     single = np.int64(0)
+    square = 0.0
+    constant = 0.0
     for e in range(cells.size):
         row = row_of_cell[cells[e]]
-        if row >= 0 and counts[e] > 1.0:
-            w = cell_weight[cells[e]]
-            k = group_of_row[row]
-            if tables and counts[e] <= _TABLE:
-                histograms[k, int(counts[e])] += w
-            else:
-                constant += w * _log_factorial(counts[e])
-                values[single] = counts[e]
-                multiplicity[single] = w
-                group[single] = k
-                single += 1
+        if row < 0:
+            continue
+        w = cell_weight[cells[e]]
+        y = counts[e]
+        k = group_of_row[row] if groups > 1 else 0
+        total[row] += w * y
+        positive[k] += w
+        square += w * y * y
+        if tables and y < width:
+            histograms[k, int(y)] += w
+        elif y > 1.0:
+            constant += w * _log_factorial(y)
+            values[single] = y
+            multiplicity[single] = w
+            group[single] = k
+            single += 1
     above = np.empty(0)
     if tables:
         for k in range(groups):
@@ -205,3 +196,12 @@ def collect_counts(cells: IntArray, counts: FloatArray, layout: Layout) -> GeneC
         above, single = _tabulate(histograms, starts, values, multiplicity, group, single)
     values, multiplicity, group = _in_order(values[:single], multiplicity[:single], group[:single])
     return GeneCounts(total, positive, above, starts, values, multiplicity, group, square, constant)
+
+
+@kernel
+def _width(counts: FloatArray) -> int:
+    """One more than the largest count that may be tabulated."""
+    largest = 0.0
+    for e in range(counts.size):
+        largest = max(largest, min(counts[e], _TABLE + 0.0))
+    return int(largest) + 1
