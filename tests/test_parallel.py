@@ -315,13 +315,19 @@ def test_a_killed_worker_costs_only_time(client):
 def test_all_workers_killed_cost_only_time(client):
     """What all blocks share is sent again, where scattered data would be gone."""
     client.wait_for_workers(2, timeout=60)
-    pids = client.run(os.getpid)
+    pids = set(client.run(os.getpid).values())
     problem = make_problem(np.ones((100, 1)), np.ones((100, 1)), np.zeros(100))
+
+    def blocks():
+        # Asked for one after the other, as those before come back.
+        for block in range(12):
+            if block == 8:
+                for pid in pids:
+                    os.kill(pid, signal.SIGKILL)
+            yield block
+
     with joblib.parallel_config("dask"):
-        found = in_blocks(slow_look, range(80), problem)
-        first = next(found)
-        for pid in pids.values():
-            os.kill(pid, signal.SIGKILL)
-        rest = list(found)
-    assert [first[1], *(row[1] for row in rest)] == list(range(80))
-    assert not set(pids.values()) >= {row[0] for row in rest}
+        found = list(in_blocks(slow_look, blocks(), problem))
+    assert [block for _, block, *_ in found] == list(range(12))
+    assert pids & {pid for pid, *_ in found[:8]}
+    assert not pids & {pid for pid, *_ in found[8:]}
