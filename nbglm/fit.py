@@ -44,7 +44,8 @@ class FitArrays:
     llf : ndarray, shape (genes,)
         Log-likelihood, or its supremum at a limit.
     evaluations : ndarray of int, shape (genes,)
-        Evaluations of the log-likelihood.
+        Evaluations of the log-likelihood on all cells; those in smaller problems that only look
+        for a start are not counted.
     status : ndarray of int8, shape (genes,)
         Position in ``GENE_STATUS``.
     coef_status : ndarray of int8, shape (genes, p + q)

@@ -1,0 +1,82 @@
+"""Exponential and logarithm against mpmath."""
+
+import math
+
+import mpmath
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nbglm import elementary
+from nbglm.compiled import entry
+
+
+@entry
+def exp(x):
+    return elementary.exp(x)
+
+
+@entry
+def log(x):
+    return elementary.log(x)
+
+
+@entry
+def ratio_terms(x):
+    return elementary.ratio_terms(x)
+
+
+@settings(max_examples=1000, deadline=None)
+@given(st.floats(-707.9, 708.9))
+def test_exp_is_right_to_the_last_bit_but_one(x):
+    with mpmath.workdps(40):
+        assert abs(exp(x) / mpmath.exp(x) - 1) <= 2.3e-16
+
+
+@pytest.mark.parametrize("x", [-1e300, -800.0, 800.0, 1e300, math.inf, -math.inf])
+def test_exp_stays_finite_and_positive(x):
+    assert 0.0 < exp(x) < math.inf
+    assert (exp(x) > 1.0) == (x > 0)
+
+
+@settings(max_examples=1000, deadline=None)
+@given(st.floats(1e-300, 1e300))
+def test_log_is_right_relative_to_its_parts(x):
+    with mpmath.workdps(40):
+        assert abs(log(x) - mpmath.log(x)) <= 3e-16 * max(abs(mpmath.log(x)), 0.1)
+
+
+@settings(max_examples=1500, deadline=None)
+@given(st.one_of(st.floats(0.0, 2.0), st.floats(-280.0, 300.0).map(lambda e: 10.0**e)))
+def test_ratio_terms_keep_their_relative_accuracy(x):
+    p, q, share, gap = ratio_terms(x)
+    with mpmath.workdps(700):
+        exact = mpmath.mpf(x)
+        if x == 0.0:
+            assert (p, q, share, gap) == (1.0, 0.0, 1.0, 0.0)
+            return
+        logarithm = mpmath.log1p(exact)
+        truths = (
+            1 / (1 + exact),
+            exact / (1 + exact),
+            logarithm / exact,
+            (exact / (1 + exact) - logarithm) / exact,
+        )
+        for value, truth in zip((p, q, share, gap), truths, strict=True):
+            assert abs(value / truth - 1) <= 4e-15
+
+
+def test_loops_over_them_run_in_vector_registers():
+    from nbglm.objective import _row_terms
+
+    block = np.ones(8)
+
+    @entry
+    def loop(a):
+        _row_terms(a, a, a, a, a, a, a, a, a, a, a)
+
+    loop(block)
+    [text] = _row_terms.inspect_asm().values()
+    assert "ymm" in text or "zmm" in text or "v0.2d" in text or "xmm" in text
+    assert "call" not in text  # of a library, one element at a time
