@@ -9,12 +9,21 @@ from __future__ import annotations
 
 import threading
 from contextlib import ContextDecorator
+from functools import cache
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 __all__ = ["one_blas_thread"]
+
+
+@cache
+def _controller() -> ThreadpoolController:
+    """The BLAS libraries of this process; looking for them takes milliseconds."""
+    import scipy.linalg  # noqa: F401 - brings the second of them
+
+    return ThreadpoolController()
 
 
 class _OneThread(ContextDecorator):
@@ -34,12 +43,12 @@ class _OneThread(ContextDecorator):
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._inside = 0
-        self._limits: threadpool_limits | None = None
+        self._limits: Any = None
 
     def __enter__(self) -> Self:
         with self._lock:
             if not self._inside:
-                self._limits = threadpool_limits(1, user_api="blas")
+                self._limits = _controller().limit(limits=1, user_api="blas")
             self._inside += 1
         return self
 

@@ -1,9 +1,10 @@
 # One package, one fit, several runs, for peers.py:
 #
-#   Rscript peers.R FOLDER CASE PEER RUNS
+#   Rscript peers.R FOLDER CASE PEER RUNS TIMES
 #
 # reads CASE.counts.csv, CASE.x.csv, CASE.z.csv and alpha.csv in FOLDER; writes coef.csv (a row a gene: log mean, then
-# log size) and about.csv (status, version, seconds of each run for all genes). Size factors are 1 everywhere.
+# log size) and about.csv (status, version, seconds of each run for all genes). Size factors are 1 everywhere. TIMES
+# copies of the genes are fitted in one table, and the seconds are divided by it.
 arguments <- commandArgs(trailingOnly = TRUE)
 folder <- arguments[1]
 read <- function(part)
@@ -12,7 +13,9 @@ counts <- read(paste0(arguments[2], ".counts"))
 x <- read(paste0(arguments[2], ".x"))
 z <- read(paste0(arguments[2], ".z"))
 alpha <- read("alpha")[, 1]
-genes_first <- t(counts)
+times <- as.integer(arguments[5])
+alpha <- rep(alpha, times)
+genes_first <- t(counts)[rep(seq_len(ncol(counts)), times), ]
 storage.mode(genes_first) <- "integer"
 failed <- rep(NA_real_, ncol(x) + ncol(z))
 
@@ -71,10 +74,11 @@ if (suppressMessages(requireNamespace(package, quietly = TRUE))) {
   for (run in seq_len(as.integer(arguments[4]))) {
     started <- proc.time()[["elapsed"]]
     coef <- peers[[arguments[3]]]()
-    seconds <- c(seconds, proc.time()[["elapsed"]] - started)
+    seconds <- c(seconds, (proc.time()[["elapsed"]] - started) / times)
   }
   about <- data.frame(status = "measured", version = as.character(packageVersion(package)),
                       r = paste(R.version$major, R.version$minor, sep = "."), seconds = seconds)
-  write.csv(as.data.frame(unname(as.matrix(coef))), file.path(folder, "coef.csv"), row.names = FALSE)
+  coef <- as.matrix(coef)[seq_len(ncol(counts)), , drop = FALSE]
+  write.csv(as.data.frame(unname(coef)), file.path(folder, "coef.csv"), row.names = FALSE)
 }
 write.csv(about, file.path(folder, "about.csv"), row.names = FALSE)
