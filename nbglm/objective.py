@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from nbglm.compiled import inlined, kernel, reduction, rowwise
 from nbglm.layout import Layout
-from nbglm.likelihood import BLOCK, SPLIT, count_terms, mean_terms, size_of, table_terms
+from nbglm.likelihood import mean_terms, size_of
+from nbglm.sizeterms import BLOCK, SPLIT, count_terms, table_terms
 from nbglm.tally import GeneCounts
 
 __all__ = ["evaluate"]

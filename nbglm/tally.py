@@ -25,7 +25,7 @@ IntArray = NDArray[np.int64]
 _TABLE = 1024  # largest count that may be tabulated
 _CELLS_PER_GROUP = 32  # below which counts are not tabulated
 _SINGLE = 8.0  # cost of a count by itself, in entries of a table
-_STAIRS = 18  # counts are in order up to here, as nbglm.likelihood.count_terms wants them
+_STAIRS = 18  # counts are in order up to here, as nbglm.sizeterms.count_terms wants them
 _LOG_FACTORIAL = gammaln(np.arange(_TABLE + 1) + 1.0)
 
 

@@ -14,8 +14,9 @@ from benchmarks.timing import repeated, spread
 from nbglm import objective
 from nbglm.compiled import entry
 from nbglm.layout import make_layout
-from nbglm.likelihood import BLOCK, count_terms, loglik, table_terms
+from nbglm.likelihood import loglik
 from nbglm.objective import evaluate
+from nbglm.sizeterms import BLOCK, count_terms, table_terms
 from nbglm.tally import collect_counts
 
 SHAPES = ((2, 1), (4, 1), (2, 2), (6, 4))  # columns of mean and dispersion
