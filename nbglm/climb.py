@@ -1,7 +1,7 @@
 """From counts to the best local maximum of one gene, and of a block of genes, compiled.
 
-With many rows the search runs in a merged problem (:mod:`nbglm.coarse`), and the maxima that it
-finds are climbed to their ends on all rows.
+With many rows of one size, or very many, the search runs in a merged problem
+(:mod:`nbglm.coarse`), and the maxima that it finds are climbed to their ends on all rows.
 """
 
 from __future__ import annotations

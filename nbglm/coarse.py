@@ -2,8 +2,8 @@
 
 The maximum of the merged problem is a start within a small fraction of a standard error, so that
 two or three evaluations on all rows finish the ascent; and where many starts are needed to find
-every maximum, they can climb in the merged problem at a fraction of the price. No estimate is taken
-from it: every ascent ends on all rows.
+every maximum of a very large design, they can climb in the merged problem at a fraction of the
+price. No estimate is taken from it: every ascent ends on all rows.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ __all__ = ["Coarse", "bins_of_rows", "coarsen", "merge_counts", "sample_of_rows"
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-_WORTH_MERGING = 512  # rows from which a merged problem pays
+# Rows from which a merged problem pays: far more where sizes differ, since a few cells can make a
+# maximum of their own there, which merging would hide.
+_WORTH_MERGING = 512, 1 << 15
 _ROWS_PER_BIN = 8, 32  # if sizes keep to themselves, and if they are merged as well
 _BINS = 64, 1024  # smallest and largest number of bins
 _WORTH_SAMPLING = 1 << 15  # rows
@@ -73,7 +75,7 @@ def bins_of_rows(layout: Layout) -> IntArray:
     [8, 8, 8, 8]
     """
     rows, groups = layout.weight.size, layout.size_offset.size
-    if rows < _WORTH_MERGING:
+    if rows < _WORTH_MERGING[groups > 1]:
         return np.zeros(0, dtype=np.int64)
     length = math.sqrt(layout.weight.sum())
     coordinates = [*(length * layout.x_columns), layout.offset]
@@ -123,8 +125,9 @@ def coarsen(layout: Layout) -> Coarse:
     Coarse
         With an empty `bin_of_row` if the design has no bins.
     """
-    if not layout.bin_of_row.size:
-        return Coarse(layout, layout.bin_of_row, same_sizes=True)
+    rows = layout.bin_of_row.size
+    if rows < _WORTH_MERGING[layout.size_offset.size > 1]:
+        return Coarse(layout, layout.bin_of_row[:0], same_sizes=True)
     group = layout.group_of_row
     # Poisson groups keep apart from the others.
     keys = 2 * layout.bin_of_row + np.isinf(layout.size_offset[group])

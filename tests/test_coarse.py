@@ -8,6 +8,8 @@ from nbglm.coarse import coarsen, sample_of_rows
 from nbglm.problem import make_problem
 from nbglm.start import Search, gamma_starts
 
+CELLS = {"constant": 3000, "groups": 40_000, "covariate": 40_000}
+
 
 def example(rng, n, sizes, columns=1):
     x = np.column_stack([np.ones(n), rng.normal(size=(n, columns))])
@@ -43,7 +45,7 @@ def fit(search, y):
 
 @pytest.mark.parametrize("sizes", ["constant", "groups", "covariate"])
 def test_the_maximum_does_not_depend_on_the_merged_problem(rng, sizes):
-    problem, y = example(rng, 3000, sizes)
+    problem, y = example(rng, CELLS[sizes], sizes)
     assert problem.search.coarse.bin_of_row.size
     merged, whole = fit(problem.search, y), fit(on_all_rows(problem.search), y)
     assert merged.value[0] == pytest.approx(whole.value[0], rel=1e-13)
@@ -55,7 +57,7 @@ def test_the_maximum_does_not_depend_on_the_merged_problem(rng, sizes):
 
 @pytest.mark.parametrize("sizes", ["constant", "groups", "covariate"])
 def test_merging_keeps_cells_and_means(rng, sizes):
-    problem, _ = example(rng, 3000, sizes)
+    problem, _ = example(rng, CELLS[sizes], sizes)
     layout = problem.layout
     coarse = coarsen(layout)
     merged = coarse.layout
@@ -86,8 +88,16 @@ def test_rows_of_many_coordinates_are_sampled_and_those_of_one_are_not(rng):
 
 
 def test_poisson_groups_are_not_merged_with_others(rng):
-    problem, _ = example(rng, 3000, "covariate")
-    size_offset = np.where(np.arange(3000) % 2, np.inf, problem.layout.size_offset)
+    cells = CELLS["covariate"]
+    problem, _ = example(rng, cells, "covariate")
+    size_offset = np.where(np.arange(cells) % 2, np.inf, problem.layout.size_offset)
     merged = coarsen(problem.layout._replace(size_offset=size_offset)).layout
     infinite = np.isinf(merged.size_offset[merged.group_of_row])
-    assert merged.weight[infinite].sum() == 1500
+    assert merged.weight[infinite].sum() == cells // 2
+
+
+@pytest.mark.parametrize("sizes", ["groups", "covariate"])
+def test_few_rows_are_not_merged_where_sizes_differ(rng, sizes):
+    # A few cells can make a maximum of their own, which merging would hide.
+    problem, _ = example(rng, 3000, sizes)
+    assert problem.search.coarse.bin_of_row.size == 0
