@@ -164,7 +164,9 @@ def best_ascent(
                 reached[s, i] = tops[s, i]
         top_values[s] = -math.inf
     evaluations = 0
-    for turn in range(count + FINALISTS):
+    turn = -1
+    while turn + 1 < count + FINALISTS:
+        turn += 1
         limit = max_evaluations
         if turn < count:
             s = turn
@@ -188,8 +190,10 @@ def best_ascent(
             _note(ascent, tops, top_values)
         if best.evaluations == 0 or _better(ascent, best):
             best = ascent
-        if q == 0 or (simple and best.code == CONVERGED and not _is_flat(best, length)):
-            break
+        if turn < count and (
+            q == 0 or (simple and best.code == CONVERGED and not _is_flat(best, length))
+        ):
+            turn = count - 1  # that start was enough, once it has come to its end
     return best, evaluations
 
 

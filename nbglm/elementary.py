@@ -54,7 +54,7 @@ def _double(context: Any, number: Any) -> Any:  # noqa: ARG001 - numba passes it
 
 @scalar
 def exp(x: float) -> float:
-    """``exp(x)`` to the last bit but one, for `x` from -708 to 709; outside, the nearer end's.
+    """``exp(x)`` to the last bit but one; ``exp(-708)`` below that, infinite from 709 on.
 
     With ``x = k log 2 + f`` and ``|f| <= log(2) / 2`` it is ``2**k`` times the Taylor polynomial of
     degree 13, which leaves 4e-18.
@@ -76,7 +76,7 @@ def exp(x: float) -> float:
     series = series * f + 0.5
     series = series * f + 1.0
     series = series * f + 1.0
-    return series * _double((_bits(shifted) + 1023) << 52)
+    return math.inf if x > _HIGHEST else series * _double((_bits(shifted) + 1023) << 52)
 
 
 @scalar

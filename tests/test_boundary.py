@@ -300,3 +300,16 @@ def test_explain_names_what_moves(rng, obs):
     assert "on 80 of 120 cells (t <= 1), whose counts are all 0." in text
     text = fit(np.zeros(N, dtype=int), "~ g", obs).explain("y")
     assert text.startswith("y: all_zero. Every count is zero")
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_single_count_among_many_cells_comes_to_an_end(seed):
+    # The slope of the limit's Poisson part is steep: hundreds of steps of bounded length away.
+    rng = np.random.default_rng(seed)
+    t = np.sort(rng.uniform(size=600))
+    y = np.zeros(600, dtype=int)
+    y[rng.integers(50, 550)] = 1
+    formula = {"mean": "~ t", "dispersion": "~ t"}
+    fit = nbglm.fit_negbin(y, formula, obs={"t": t}, progress=False)
+    assert fit.status.iloc[0] != "not_converged"
+    assert -np.log(600) - 1.0 - 1e-6 <= fit.llf.iloc[0] <= 0.0
