@@ -163,7 +163,6 @@ def _remaining(problem: Problem, state: _State) -> tuple[Layout, IntArray, Float
         ),
         offset=full.offset[rows],
         size_offset=np.where(poisson, math.inf, full.size_offset[groups]),
-        bounds=np.searchsorted(group_of_row, np.arange(groups.size + 1)).astype(np.int64),
         weight=weight,
         row_of_cell=new_row[full.row_of_cell],
         group_of_row=group_of_row.astype(np.int64),
@@ -283,7 +282,7 @@ class Geometry:
         Returns
         -------
         Stage or None
-            None if no direction takes them there, or no row would be left.
+            None if no direction takes any of them there, or no row would be left.
         """
         key = b"|".join(
             [stage.key, np.packbits(positive).tobytes(), np.packbits([raised, lowered]).tobytes()]
@@ -308,4 +307,7 @@ class Geometry:
         )
         while _remove_separated(problem, positive, after):
             pass
-        return self._remember(key, self._stage(key, after) if after.active.any() else None)
+        # A row at rounding distance from those that stay may look as if it moved, and does not.
+        moved = np.any(after.active != stage.active) or np.any(after.poisson != stage.poisson)
+        left = moved and after.active.any()
+        return self._remember(key, self._stage(key, after) if left else None)

@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from nbglm.basis import null_space, orthonormal_basis
+from nbglm.geometry import Geometry
+from nbglm.problem import make_problem
 from nbglm.recession import recession_direction
 
 small = arrays(
@@ -87,3 +89,19 @@ def test_rows_that_are_parallel_but_for_rounding_are_one_row(seed):
     assert direction is not None
     assert (rows @ direction < -1e-3).sum() == 2
     assert (np.abs(rows @ direction) < 1e-12).sum() == 5
+
+
+def test_a_stage_that_moves_no_row_is_none():
+    # One row is so close to those that stand still that it does not move with the others.
+    w = np.array([0.0, 0.0, 0.0, 3e-10, 1.0, 2.0])
+    x = np.ones((6, 1))
+    problem = make_problem(x, np.column_stack([x, w, np.arange(6)[:, None] % 2]), np.zeros(6))
+    geometry = Geometry(problem)
+    order = problem.z_rows[:, 1]
+    positive = np.ones(len(order), dtype=bool)
+    nothing = ~positive
+    stage = geometry.further(geometry.whole(), order > 0.0, nothing, positive)
+    assert stage is not None
+    assert stage.poisson.sum() == 2
+    raised = (order > 0.0) & (order < 0.1)
+    assert geometry.further(stage, raised, nothing, positive) is None
