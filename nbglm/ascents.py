@@ -47,6 +47,10 @@ FINALISTS = 4
 
 _RANK_TOLERANCE = 1e-10
 _FIRST_EVALUATIONS = 24  # of each ascent, before the highest of them go on
+_CLIMBED_PER_SIZE = 2  # starts climbed at least, for each dispersion coefficient
+_CLIMBED_WORK = 24_000  # rows times starts climbed, if that is more;
+_MERGED_WORK = 3_000  # the same in the merged problem
+_OTHER_BASES = 3  # starts that need sizes of their own to begin with
 _CLOSE = 1e-4  # squared decrement at the end of an ascent that is only to begin another
 _APART = 2e-4  # log-likelihoods of different maxima, twice what _CLOSE leaves
 _COULD_WIN = 10.0  # how far a maximum of the merged problem may lie below the best of them
@@ -142,9 +146,11 @@ def best_ascent(
 ) -> tuple[Ascent, int]:
     """Best of several ascents, and how many evaluations it took to find it.
 
-    They begin at the starts, and the most promising go on; or, in the stages in between, at the
-    `tops` of the stage before, the highest first. Their ends are the `tops` of the next stage. Only
-    on all rows do they come as close to a maximum as rounding allows.
+    The first is climbed from the best guess. Its mean, which hardly depends on the sizes, goes with
+    those of all other starts, of which the highest are climbed; the most promising go on to their
+    ends. Or, in the stages in between, ascents begin at the `tops` of the stage before, the highest
+    first. Their ends are the `tops` of the next stage. Only on all rows do they come as close to a
+    maximum as rounding allows.
     """
     p, q = layout.x_columns.shape[0], layout.z_columns.shape[0]
     length = weight_length(layout)
@@ -152,10 +158,11 @@ def best_ascent(
     enough = _CLOSE if stage < POLISH else _closest(layout, gene)
     best = nothing_yet(p + q)
     count = starts.shape[0] if stage in (MERGED, ALL_ROWS) else 0
-    unfinished = np.empty(max(count, FINALISTS))
-    reached = np.empty((unfinished.size, p + q))
-    for s in range(unfinished.size):
-        unfinished[s] = -math.inf
+    work = _MERGED_WORK if stage == MERGED else _CLIMBED_WORK
+    climbed = count + max(_CLIMBED_PER_SIZE * q, work // layout.weight.size)
+    screened = np.full(max(count, FINALISTS), -math.inf)
+    unfinished = np.full(screened.size, -math.inf)
+    reached = np.empty((screened.size, p + q))
     hopeless = top_values[_highest(top_values)] - _COULD_WIN
     for s in range(FINALISTS):
         if count == 0 and top_values[s] >= hopeless:
@@ -163,27 +170,34 @@ def best_ascent(
             for i in range(p + q):
                 reached[s, i] = tops[s, i]
         top_values[s] = -math.inf
+    base = starting_values(layout, gene, True, math.inf) if count else np.empty(0)
     evaluations = 0
-    turn = -1
-    while turn + 1 < count + FINALISTS:
+    turn = -1 if count else climbed - 1
+    while turn + 1 < climbed + FINALISTS:
         turn += 1
+        values = screened if turn < climbed else unfinished
         limit = max_evaluations
+        if turn < climbed:
+            limit = min(_FIRST_EVALUATIONS, max_evaluations)
         if turn < count:
             s = turn
-            limit = min(_FIRST_EVALUATIONS, max_evaluations)
-            theta = starting_values(layout, gene, s == 0, math.inf if s < 2 else 0.0)
-            for j in range(q):
-                theta[p + j] += starts[s, j]
+            if 0 < turn < _OTHER_BASES:
+                base = starting_values(layout, gene, False, math.inf if turn == 1 else 0.0)
+            for i in range(p + q):
+                reached[s, i] = base[i] + (starts[s, i - p] if i >= p else 0.0)
+                if i < p and turn > 0:
+                    reached[s, i] = best.theta[i]
+            limit = limit if turn == 0 else 1
         else:
-            s = _highest(unfinished)
-            if unfinished[s] == -math.inf:
-                break
-            unfinished[s] = -math.inf
-            theta = reached[s].copy()
-        ascent = maximise(theta, layout, gene, limit, best.value, enough)
+            s = _highest(values)
+            if values[s] == -math.inf:
+                continue
+            values[s] = -math.inf
+        ascent = maximise(reached[s], layout, gene, limit, best.value, enough)
         evaluations += ascent.evaluations
-        if turn < count and ascent.code == ITERATION_LIMIT:
-            unfinished[s] = ascent.value
+        if ascent.code == ITERATION_LIMIT and turn < climbed:
+            values = screened if 0 < turn < count else unfinished
+            values[s] = ascent.value
             for i in range(p + q):
                 reached[s, i] = ascent.theta[i]
         else:
@@ -193,7 +207,7 @@ def best_ascent(
         if turn < count and (
             q == 0 or (simple and best.code == CONVERGED and not _is_flat(best, length))
         ):
-            turn = count - 1  # that start was enough, once it has come to its end
+            turn = climbed - 1  # that start was enough, once it has come to its end
     return best, evaluations
 
 

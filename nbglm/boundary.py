@@ -125,7 +125,7 @@ def _drifting_groups(
     p = layout.x.shape[1]
     zeta = layout.size_offset + layout.z @ theta[p:]
     mu = np.exp(np.minimum(layout.offset + layout.x @ theta[:p], 300.0))
-    groups = layout.bounds.size - 1
+    groups = layout.size_offset.size
     squares = np.bincount(layout.group_of_row, layout.weight * mu * mu, minlength=groups)
     row = layout.row_of_cell[gene.cells]
     used = row >= 0

@@ -25,7 +25,7 @@ from nbglm.ascents import (
     nothing_yet,
     size_is_flat,
 )
-from nbglm.coarse import merge_counts
+from nbglm.coarse import has_counts_everywhere, merged_problem
 from nbglm.compiled import entry
 from nbglm.definite import fill_inverse_root, inverse_root
 from nbglm.layout import Layout
@@ -96,7 +96,6 @@ def _climb_block(
 ) -> None:
     """Fill `out`: see :func:`climb_block`."""
     layout, coarse, sample = search.layout, search.coarse, search.sample
-    starts = search.starts[: min(most, search.starts.shape[0])]
     k = layout.x_columns.shape[0] + layout.z_columns.shape[0]
     tops = np.empty((FINALISTS, k))
     top_values = np.empty(FINALISTS)
@@ -108,14 +107,17 @@ def _climb_block(
             out.flags[g] = SEPARABLE
             continue
         merged = coarse.bin_of_row.size > 0
+        dense = merged and has_counts_everywhere(gene, coarse)
+        starts = (search.starts if dense or not merged else search.more_starts)[:most]
         best = nothing_yet(k)
         # In the merged problem; in a sample of the rows if that lost much; from what was found
         # there on all rows; and if that should fail, all on these.
         for stage in range(MERGED if merged else ALL_ROWS, ALL_ROWS + 1):
             design, found = layout, gene
             if stage == MERGED:
-                design = coarse.layout
-                found = merge_counts(cells[lo:hi], counts[lo:hi], gene, coarse)
+                design, found = merged_problem(
+                    cells[lo:hi], counts[lo:hi], gene, layout, coarse, dense
+                )
             elif stage == SAMPLE:
                 if sample.weight.size == 0:
                     continue

@@ -12,25 +12,34 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from nbglm.compiled import kernel
 from nbglm.layout import Layout
 from nbglm.tally import GeneCounts, collect_counts
 
-__all__ = ["Coarse", "bins_of_rows", "coarsen", "merge_counts", "sample_of_rows"]
+__all__ = [
+    "Coarse",
+    "bins_of_rows",
+    "coarsen",
+    "has_counts_everywhere",
+    "merged_problem",
+    "sample_of_rows",
+]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-# Rows from which a merged problem pays: far more where sizes differ, since a few cells can make a
-# maximum of their own there, which merging would hide.
-_WORTH_MERGING = 512, 1 << 15
-_ROWS_PER_BIN = 8, 32  # if sizes keep to themselves, and if they are merged as well
+_WORTH_MERGING = 512  # rows
+_ROWS_PER_BIN = 8
+_NO_WEIGHT = 1e-9  # share of the weight of a bin that is rounding
+_FINENESS = 8.0  # bins for each doubling of the distance to the end of a covariate
 _BINS = 64, 1024  # smallest and largest number of bins
 _WORTH_SAMPLING = 1 << 15  # rows
 _SAMPLED = 8  # of so many rows one
 _MUCH_LOST = 0.02  # of the variance of a column
+_CONSTANT = 1e-9  # range of a column, relative to the largest entry, that is rounding
 _ROUNDING = 1e-20  # spread of a bin, relative to the largest, that is none
 _FEW_GROUPS = 64  # so many dispersion rows keep to themselves
 
@@ -75,23 +84,44 @@ def bins_of_rows(layout: Layout) -> IntArray:
     [8, 8, 8, 8]
     """
     rows, groups = layout.weight.size, layout.size_offset.size
-    if rows < _WORTH_MERGING[groups > 1]:
+    if rows < _WORTH_MERGING:
         return np.zeros(0, dtype=np.int64)
     length = math.sqrt(layout.weight.sum())
     coordinates = [*(length * layout.x_columns), layout.offset]
     bins = np.zeros(rows, dtype=np.int64)
+    wanted = int(np.clip(rows // _ROWS_PER_BIN, *_BINS))
     if groups > _FEW_GROUPS:
-        coordinates += [*(length * layout.z_columns[:, layout.group_of_row])]
+        sizes = layout.z_columns[:, layout.group_of_row]
+        coordinates += [*(length * sizes)]
+        bins = _ends_apart(sizes, _FINENESS, wanted)
     else:
         bins += layout.group_of_row
     table = np.array([column for column in coordinates if np.ptp(column) > 0.0])
-    wanted = int(np.clip(rows // _ROWS_PER_BIN[groups > _FEW_GROUPS], *_BINS))
     while table.size and bins.max() + 1 < wanted:
         further = _part(table, bins, wanted)
         if further is None:
             break
         bins = further
     return bins
+
+
+def _ends_apart(columns: FloatArray, fineness: float, wanted: int) -> IntArray:
+    """Bins of rows, the smaller the closer they are to an end of a column; no more than `wanted`.
+
+    Few cells, those at one end of a covariate, can have a size of their own.
+    """
+    if fineness * np.log2(columns.shape[1]) < 1.0:
+        return np.zeros(columns.shape[1], dtype=np.int64)
+    columns = columns[np.ptp(columns, axis=1) > _CONSTANT * np.abs(columns).max()]
+    bins = np.zeros(columns.shape[1], dtype=np.int64)
+    for column in columns:
+        in_order = np.sort(column)
+        below = np.searchsorted(in_order, column, side="left")
+        above = column.size - np.searchsorted(in_order, column, side="right")
+        near = (fineness * np.log2(1.0 + np.minimum(below, above))).astype(np.int64)
+        side = np.where(below < above, 0, near.max() + 1)
+        bins, _ = pd.factorize((near + side) * column.size + bins)
+    return bins if bins.max() < wanted else _ends_apart(columns, 0.5 * fineness, wanted)
 
 
 def _part(table: FloatArray, bins: IntArray, wanted: int) -> IntArray | None:
@@ -126,7 +156,7 @@ def coarsen(layout: Layout) -> Coarse:
         With an empty `bin_of_row` if the design has no bins.
     """
     rows = layout.bin_of_row.size
-    if rows < _WORTH_MERGING[layout.size_offset.size > 1]:
+    if rows < _WORTH_MERGING:
         return Coarse(layout, layout.bin_of_row[:0], same_sizes=True)
     group = layout.group_of_row
     # Poisson groups keep apart from the others.
@@ -161,7 +191,6 @@ def coarsen(layout: Layout) -> Coarse:
             offset=offset,
             z_columns=z_columns,
             size_offset=size_offset,
-            bounds=np.searchsorted(group_of_bin, np.arange(size_offset.size + 1)),
             weight=np.bincount(bin_of_row, layout.weight, bins).astype(np.float64),
             row_of_cell=np.where(row < 0, -1, bin_of_row[row]),
             group_of_row=group_of_bin,
@@ -203,7 +232,6 @@ def sample_of_rows(layout: Layout, coarse: Coarse) -> Layout:
         offset=layout.offset[chosen],
         z_columns=np.ascontiguousarray(layout.z_columns[:, groups]),
         size_offset=layout.size_offset[groups],
-        bounds=np.searchsorted(group_of_row, np.arange(groups.size + 1)),
         weight=layout.weight[chosen],
         row_of_cell=number[layout.row_of_cell] if chosen.size else chosen,
         group_of_row=group_of_row.astype(np.int64),
@@ -224,10 +252,96 @@ def _lost(layout: Layout, coarse: Coarse) -> float:
 
 
 @kernel
-def merge_counts(
-    cells: IntArray, counts: FloatArray, gene: GeneCounts, coarse: Coarse
-) -> GeneCounts:
-    """Counts of one gene in the merged design.
+def _copy_row(source: Layout, i: int, target: Layout, to: int, weight: float) -> None:
+    """Copy one row with another weight, and its size if the target has one for each row."""
+    group = source.group_of_row[i]
+    target.weight[to] = weight
+    target.offset[to] = source.offset[i]
+    for j in range(source.x_columns.shape[0]):
+        target.x_columns[j, to] = source.x_columns[j, i]
+    if target.group_of_row[to] >= 0:
+        target.size_offset[to] = source.size_offset[group]
+        for j in range(source.z_columns.shape[0]):
+            target.z_columns[j, to] = source.z_columns[j, group]
+    else:
+        target.group_of_row[to] = group
+
+
+@kernel
+def _merge_silent(
+    cells: IntArray, gene: GeneCounts, layout: Layout, coarse: Coarse, silent: FloatArray
+) -> Layout:
+    """Rows with a count as they are, and bins of what else there is, of which `silent` is left."""
+    number = np.full(layout.weight.size, -1)
+    rows = 0
+    for i in range(number.size):
+        if gene.total[i] > 0.0:
+            number[i] = rows
+            rows += 1
+    bins = rows
+    for b in range(silent.size):
+        rows += silent[b] > 0.0
+    row_of_cell = np.empty(layout.row_of_cell.size, dtype=np.int64)
+    for cell in cells:
+        i = layout.row_of_cell[cell]
+        row_of_cell[cell] = number[i] if i >= 0 else -1
+    own = not coarse.same_sizes
+    new = Layout(
+        np.empty((layout.x_columns.shape[0], rows)),
+        np.empty(rows),
+        np.empty((layout.z_columns.shape[0], rows)) if own else layout.z_columns,
+        np.empty(rows) if own else layout.size_offset,
+        np.empty(rows),
+        row_of_cell,
+        np.arange(rows) if own else np.full(rows, -1),
+        layout.cell_of_row,
+        layout.cell_weight,
+        layout.bin_of_row,
+    )
+    for i in range(number.size):
+        if number[i] >= 0:
+            _copy_row(layout, i, new, number[i], layout.weight[i])
+    for b in range(silent.size):
+        if silent[b] > 0.0:
+            _copy_row(coarse.layout, b, new, bins, silent[b])
+            bins += 1
+    return new
+
+
+@kernel
+def has_counts_everywhere(gene: GeneCounts, coarse: Coarse) -> bool:
+    """Whether there are as many rows with a count as bins.
+
+    Parameters
+    ----------
+    gene : GeneCounts
+        Counts of one gene in the full design.
+    coarse : Coarse
+        The merged design.
+
+    Returns
+    -------
+    bool
+    """
+    loud = 0
+    for i in range(gene.total.size):
+        loud += gene.total[i] > 0.0
+    return loud >= coarse.layout.weight.size
+
+
+@kernel
+def merged_problem(
+    cells: IntArray,
+    counts: FloatArray,
+    gene: GeneCounts,
+    layout: Layout,
+    coarse: Coarse,
+    dense: bool,
+) -> tuple[Layout, GeneCounts]:
+    """The merged problem of one gene.
+
+    Where sizes differ, a few cells with counts can make a maximum of their own, which merging would
+    hide. Unless there are many, rows with a count then stay as they are.
 
     Parameters
     ----------
@@ -235,19 +349,33 @@ def merge_counts(
         Cell numbers and counts.
     gene : GeneCounts
         The same in the full design.
+    layout : Layout
+        The full design.
     coarse : Coarse
         The merged design.
+    dense : bool
+        Whether there are counts everywhere.
 
     Returns
     -------
-    GeneCounts
+    Layout, GeneCounts
     """
-    if not coarse.same_sizes:
-        return collect_counts(cells, counts, coarse.layout)
-    total = np.zeros(coarse.layout.weight.size)
+    merged = coarse.layout
+    total = np.zeros(merged.weight.size)
+    silent = merged.weight.copy()
     for i in range(gene.total.size):
-        total[coarse.bin_of_row[i]] += gene.total[i]
-    return GeneCounts(
+        if gene.total[i] > 0.0:
+            total[coarse.bin_of_row[i]] += gene.total[i]
+            silent[coarse.bin_of_row[i]] -= layout.weight[i]
+    if layout.size_offset.size > 1 and not dense:
+        for b in range(silent.size):
+            if silent[b] < _NO_WEIGHT * merged.weight[b]:
+                silent[b] = 0.0
+        design = _merge_silent(cells, gene, layout, coarse, silent)
+        return design, collect_counts(cells, counts, design)
+    if not coarse.same_sizes:
+        return merged, collect_counts(cells, counts, merged)
+    return merged, GeneCounts(
         total,
         gene.positive,
         gene.above,

@@ -35,8 +35,6 @@ class Layout(NamedTuple):
         Distinct rows of the dispersion design, column by column.
     size_offset : ndarray, shape (groups,)
         Offset of the log size; ``inf`` makes the group Poisson.
-    bounds : ndarray of int, shape (groups + 1,)
-        Rows ``bounds[k]:bounds[k + 1]`` have the dispersion row ``k``.
     weight : ndarray, shape (rows,)
         Number of cells (sum of their weights) of each row.
     row_of_cell : ndarray of int, shape (cells,)
@@ -55,7 +53,6 @@ class Layout(NamedTuple):
     offset: FloatArray
     z_columns: FloatArray
     size_offset: FloatArray
-    bounds: IntArray
     weight: FloatArray
     row_of_cell: IntArray
     group_of_row: IntArray
@@ -132,13 +129,11 @@ def make_layout(
     group_of_row = group[first]
     row_of_cell = np.full(n, -1, dtype=np.int64)
     row_of_cell[used] = row
-    groups = first_z.size
     return Layout(
         x_columns=np.ascontiguousarray(x[used][first].T),
         offset=offset[used][first].astype(np.float64),
         z_columns=np.ascontiguousarray(z[used][first_z].T),
         size_offset=z_offset[used][first_z].astype(np.float64),
-        bounds=np.searchsorted(group_of_row, np.arange(groups + 1)).astype(np.int64),
         weight=np.bincount(row, cell_weight[used], first.size).astype(np.float64),
         row_of_cell=row_of_cell,
         group_of_row=group_of_row,

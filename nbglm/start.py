@@ -55,7 +55,7 @@ def _fill_size(theta: FloatArray, layout: Layout, gene: GeneCounts, highest: flo
     z = layout.z_columns
     offset = layout.offset
     weight = layout.weight
-    bounds = layout.bounds
+    group_of_row = layout.group_of_row
     size_offset = layout.size_offset
     total = gene.total
     p = x.shape[0]
@@ -70,13 +70,11 @@ def _fill_size(theta: FloatArray, layout: Layout, gene: GeneCounts, highest: flo
         square += weight[i] * mu * mu
     zeta = -math.log(min(max(excess / square, _SMALLEST_ALPHA), _LARGEST_ALPHA))
     zeta = min(zeta, highest)
-    for k in range(z.shape[1]):
-        cells = 0.0
-        for i in range(bounds[k], bounds[k + 1]):
-            cells += weight[i]
+    for i in range(weight.size):
+        k = group_of_row[i]
         if size_offset[k] < math.inf:
             for j in range(z.shape[0]):
-                theta[p + j] += cells * z[j, k] * (zeta - size_offset[k])
+                theta[p + j] += weight[i] * z[j, k] * (zeta - size_offset[k])
 
 
 @kernel
@@ -139,9 +137,7 @@ def gamma_starts(layout: Layout, rows: int) -> FloatArray:
         The first is the best guess.
     """
     z, q = layout.z, layout.z.shape[1]
-    rows_of_group = np.diff(layout.bounds)
-    group = np.repeat(np.arange(len(z)), rows_of_group)
-    weight = np.bincount(group, layout.weight, len(z)).astype(np.float64)
+    weight = np.bincount(layout.group_of_row, layout.weight, len(z)).astype(np.float64)
     length = np.sqrt(weight.sum())
     axes = length * np.vstack([np.eye(q), -np.eye(q)])
     if len(z) <= q and length**2 > FEW_CELLS * q:
@@ -197,13 +193,16 @@ class Search(NamedTuple):
     sample : Layout
         Some of the rows, if the merged problem says too little of all of them; or none.
     starts : ndarray, shape (starts, q)
-        As :func:`gamma_starts` gives them, for the merged problem if there is one.
+        As :func:`gamma_starts` gives them, for all rows.
+    more_starts : ndarray, shape (more starts, q)
+        The same for as many rows as the merged problem has: for genes with few counts.
     """
 
     layout: Layout
     coarse: Coarse
     sample: Layout
     starts: FloatArray
+    more_starts: FloatArray
 
 
 def make_search(layout: Layout) -> Search:
@@ -223,5 +222,6 @@ def make_search(layout: Layout) -> Search:
         layout,
         coarse,
         sample_of_rows(layout, coarse),
-        gamma_starts(coarse.layout, layout.weight.size),
+        gamma_starts(layout, layout.weight.size),
+        gamma_starts(layout, coarse.layout.weight.size),
     )

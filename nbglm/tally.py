@@ -23,7 +23,7 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 _TABLE = 1024  # largest count that may be tabulated
-_CELLS_PER_GROUP = 32  # below which counts are not tabulated
+_CELLS_PER_GROUP = 4  # below which counts are not tabulated
 _SINGLE = 8.0  # cost of a count by itself, in entries of a table
 _STAIRS = 18  # counts are in order up to here, as nbglm.sizeterms.count_terms wants them
 _LOG_FACTORIAL = gammaln(np.arange(_TABLE + 1) + 1.0)
@@ -156,13 +156,13 @@ def collect_counts(cells: IntArray, counts: FloatArray, layout: Layout) -> GeneC
     row_of_cell = layout.row_of_cell
     group_of_row = layout.group_of_row
     cell_weight = layout.cell_weight
-    groups = layout.bounds.size - 1
+    groups = layout.size_offset.size
     total = np.zeros(layout.weight.size)
     positive = np.zeros(groups)
     starts = np.zeros(groups + 1, dtype=np.int64)
     tables = row_of_cell.size >= _CELLS_PER_GROUP * groups
     width = _width(counts) if tables else 0
-    tables = tables and groups * width <= 4 * cells.size + _TABLE
+    tables = tables and groups * width <= 32 * cells.size + _TABLE
     histograms = np.zeros((groups if tables else 0, width))
     values = np.empty(cells.size)
     multiplicity = np.empty(cells.size)

@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+from numba import njit
 
 from nbglm.climb import climb_block
-from nbglm.coarse import coarsen, sample_of_rows
+from nbglm.coarse import coarsen, has_counts_everywhere, merged_problem, sample_of_rows
 from nbglm.problem import make_problem
 from nbglm.start import Search, gamma_starts
+from nbglm.tally import collect_counts
 
 CELLS = {"constant": 3000, "groups": 40_000, "covariate": 40_000}
 
@@ -33,7 +35,7 @@ def on_all_rows(search):
         layout,
         search.coarse._replace(bin_of_row=layout.bin_of_row[:0]),
         search.sample._replace(weight=np.zeros(0)),
-        gamma_starts(layout, layout.weight.size),
+        *2 * [gamma_starts(layout, layout.weight.size)],
     )
 
 
@@ -65,11 +67,7 @@ def test_merging_keeps_cells_and_means(rng, sizes):
     np.testing.assert_allclose(merged.x.T @ merged.weight, layout.x.T @ layout.weight, atol=1e-9)
     exposure = np.exp(merged.offset) @ merged.weight
     assert exposure == pytest.approx(np.exp(layout.offset) @ layout.weight)
-    np.testing.assert_array_equal(np.diff(merged.group_of_row) >= 0, True)
-    np.testing.assert_array_equal(
-        np.bincount(merged.group_of_row, minlength=merged.size_offset.size),
-        np.diff(merged.bounds),
-    )
+    assert merged.group_of_row.max() == merged.size_offset.size - 1
     assert coarse.same_sizes == (sizes != "covariate")
     cell = np.arange(layout.row_of_cell.size)
     np.testing.assert_array_equal(
@@ -96,8 +94,77 @@ def test_poisson_groups_are_not_merged_with_others(rng):
     assert merged.weight[infinite].sum() == cells // 2
 
 
+@njit
+def thinned(cells, counts, layout, coarse):
+    gene = collect_counts(cells, counts, layout)
+    dense = has_counts_everywhere(gene, coarse)
+    return dense, gene, merged_problem(cells, counts, gene, layout, coarse, dense)
+
+
+def some_counts(rng, cells, positive):
+    chosen = np.sort(rng.choice(cells, positive, replace=False))
+    return chosen, rng.integers(1, 9, positive).astype(float)
+
+
 @pytest.mark.parametrize("sizes", ["groups", "covariate"])
-def test_few_rows_are_not_merged_where_sizes_differ(rng, sizes):
-    # A few cells can make a maximum of their own, which merging would hide.
+def test_rows_of_few_counts_are_not_merged(rng, sizes):
     problem, _ = example(rng, 3000, sizes)
-    assert problem.search.coarse.bin_of_row.size == 0
+    layout, coarse = problem.layout, problem.search.coarse
+    cells, counts = some_counts(rng, 3000, 40)
+    dense, gene, (design, found) = thinned(cells, counts, layout, coarse)
+    assert not dense
+    assert 40 < design.weight.size <= 40 + coarse.layout.weight.size
+    rows = layout.row_of_cell[cells]
+    to = design.row_of_cell[cells]
+    np.testing.assert_array_equal(design.x[to], layout.x[rows])
+    np.testing.assert_array_equal(design.offset[to], layout.offset[rows])
+    np.testing.assert_array_equal(
+        design.z[design.group_of_row[to]], layout.z[layout.group_of_row[rows]]
+    )
+    np.testing.assert_array_equal(found.total[to], gene.total[rows])
+    assert found.total.sum() == counts.sum()
+    assert design.weight.sum() == pytest.approx(layout.weight.sum())
+    assert found.constant == pytest.approx(gene.constant)
+
+
+@pytest.mark.parametrize("sizes", ["groups", "covariate"])
+def test_rows_of_many_counts_are_merged(rng, sizes):
+    problem, y = example(rng, 3000, sizes)
+    cells = np.flatnonzero(y)
+    coarse = problem.search.coarse
+    dense, _, (design, found) = thinned(cells, y[cells], problem.layout, coarse)
+    assert dense
+    np.testing.assert_array_equal(design.weight, coarse.layout.weight)
+    assert found.total.sum() == y.sum()
+
+
+@pytest.mark.parametrize("level", [0.02, 3.0])
+@pytest.mark.parametrize("last", [4, 8, 16])
+def test_a_maximum_of_a_few_cells_at_one_end_is_found(rng, level, last):
+    # All cells are Poisson but for a few.
+    n = 3000
+    time = rng.uniform(size=n)
+    x = np.column_stack([np.ones(n), time])
+    problem = make_problem(x, x, np.zeros(n))
+    y = rng.poisson(level, n).astype(float)
+    y[np.argsort(time)[-last:]] = np.tile([0.0, 40.0 * level], last // 2).round()
+    merged, whole = fit(problem.search, y), fit(on_all_rows(problem.search), y)
+    assert merged.value[0] == pytest.approx(whole.value[0], abs=1e-6)
+
+
+def test_bins_are_smaller_near_the_ends_of_a_covariate_of_the_size():
+    time = np.linspace(0.0, 1.0, 4096)
+    x = np.column_stack([np.ones(4096), time])
+    bins = make_problem(x, x, np.zeros(4096)).layout.bin_of_row
+    size = np.bincount(bins)[bins]
+    assert bins.max() < 4096 // 8
+    assert size[:8].max() == size[-8:].max() == 1
+    assert size[100:200].max() < size[1500:2500].max() <= 128
+
+
+@pytest.mark.parametrize("columns", [2, 5, 12])
+def test_the_number_of_bins_is_bounded(rng, columns):
+    n = 2000
+    z = np.column_stack([np.ones(n), rng.normal(size=(n, columns))])
+    bins = make_problem(z[:, :2], z, np.zeros(n)).layout.bin_of_row
+    assert bins.max() < n // 8

@@ -35,7 +35,7 @@ def ends(results: nbglm.NegBinResults, gene: int) -> tuple[np.ndarray, np.ndarra
     single = [
         climb_block(
             *block,
-            Search(layout, nothing, layout, start[None]),
+            Search(layout, nothing, layout, start[None], start[None]),
             max_evaluations=MAX_EVALUATIONS,
             screen=False,
         )
