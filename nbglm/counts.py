@@ -67,10 +67,15 @@ class Counts:
         if isinstance(self.matrix, GeneStore):
             return self.matrix.block(start, stop)
         if isinstance(self.matrix, np.ndarray):
-            by_gene = np.ascontiguousarray(self.matrix[:, start:stop].T)
-            gene, cells = np.nonzero(by_gene)
-            ends = np.searchsorted(gene, np.arange(len(by_gene) + 1))
-            return GeneBlock(ends, cells, by_gene[gene, cells].astype(np.float64))
+            by_gene = np.ascontiguousarray(self.matrix[:, start:stop].T, dtype=np.float64)
+            there = by_gene != 0.0
+            # In one dimension, since numpy takes twice as long to find where in two.
+            positions = np.flatnonzero(there)
+            found = np.count_nonzero(there, axis=1)
+            first = np.arange(len(by_gene)) * self.n_cells
+            cells = positions - np.repeat(first, found)
+            ends = np.concatenate([[0], np.cumsum(found, dtype=np.int64)])
+            return GeneBlock(ends, cells, by_gene.ravel()[positions])
         # By hand, since scipy's slices take longer than the fit of a small gene.
         ends = self.matrix.indptr[start : stop + 1].astype(np.int64)
         part = slice(ends[0], ends[-1])
