@@ -26,7 +26,7 @@ from nbglm.ascents import (
     size_is_flat,
 )
 from nbglm.coarse import has_counts_everywhere, merged_problem
-from nbglm.compiled import entry
+from nbglm.compiled import entry, must_compile
 from nbglm.definite import fill_inverse_root, inverse_root
 from nbglm.layout import Layout
 from nbglm.newton import CONVERGED, DECREMENT, Ascent, maximise
@@ -41,6 +41,7 @@ __all__ = [
     "climb_block",
     "climb_from",
     "has_flat_size",
+    "will_compile",
 ]
 
 FloatArray = NDArray[np.float64]
@@ -140,6 +141,11 @@ def _climb_block(
             out.flags[g] = UNCONVERGED
         elif not definite or size_is_flat(layout, out.root[g]):
             out.flags[g] = FLAT
+
+
+def will_compile() -> bool:
+    """Whether the first block has to wait for its kernels to be compiled."""
+    return must_compile(_climb_block)
 
 
 def climb_block(

@@ -11,10 +11,12 @@ permission is given to :data:`reduction` alone; the order is the same in every r
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 from numba import njit
 
-__all__ = ["entry", "inlined", "kernel", "reduction", "rowwise", "scalar"]
+__all__ = ["entry", "inlined", "kernel", "must_compile", "reduction", "rowwise", "scalar"]
 
 entry = partial(njit, cache=True, nogil=True, error_model="numpy", no_cfunc_wrapper=True)()
 """Decorator of a function that Python calls."""
@@ -44,3 +46,23 @@ rowwise = _inner(fastmath={"contract"})
 
 reduction = _inner(fastmath={"contract", "reassoc", "nsz"})
 """As :data:`rowwise`, for sums over rows, several of which are kept and joined in the end."""
+
+
+def must_compile(function: Any) -> bool:
+    """Whether the next call of an entry will take long, since it was never compiled here.
+
+    Parameters
+    ----------
+    function : callable
+        What :data:`entry` made.
+
+    Returns
+    -------
+    bool
+        False if it is in memory or in the cache.
+    """
+    if function.signatures:
+        return False
+    of = function.py_func
+    cached = f"{of.__module__.rpartition('.')[2]}.{of.__qualname__}-*.nbi"
+    return not any(Path(function.stats.cache_path).glob(cached))

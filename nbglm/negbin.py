@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from nbglm.climb import will_compile
 from nbglm.clusters import CovarianceRule, covariance_rule
 from nbglm.counts import Counts, read_table
 from nbglm.design import Design, build_design
@@ -91,6 +92,8 @@ def _fit_with_progress(
 ) -> FitArrays:
     from tqdm import tqdm
 
+    if will_compile() and (progress or (progress is None and sys.stderr.isatty())):
+        _say("compiling, once after an installation; this takes about 20 s")
     parts = []
     # By itself the bar shows up after a second, and only on a terminal.
     with tqdm(
@@ -106,13 +109,16 @@ def _fit_with_progress(
     return FitArrays.concatenate(parts)
 
 
+def _say(what: str) -> None:
+    print(f"nbglm: {what}", file=sys.stderr)  # noqa: T201 - where the progress bar is
+
+
 def _report(results: NegBinResults, progress: bool | None) -> None:
     """One line at the end, and at most one warning."""
     words = results.status.value_counts()
     statuses = ", ".join(f"{words[word]} {word}" for word in GENE_STATUS[::-1] if word in words)
     if progress or (progress is None and results.seconds >= _SILENT_BELOW):
-        line = f"nbglm: {len(results.status)} genes fitted in {results.seconds:.1f} s: {statuses}"
-        print(line, file=sys.stderr)  # noqa: T201 - where the progress bar was
+        _say(f"{len(results.status)} genes fitted in {results.seconds:.1f} s: {statuses}")
     failed = results.gene_names[~results.converged.to_numpy()]
     if len(failed):
         msg = (
