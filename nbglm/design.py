@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from nbglm.formula import split_formulas
 from nbglm.offset import OffsetRule, offset_rules
-from nbglm.predictor import LinearPredictor, Scope, build_predictor, plain_scope
+from nbglm.predictor import LinearPredictor, build_predictor
+from nbglm.scope import Scope, plain_scope
 
 __all__ = ["Design", "build_design"]
 

@@ -13,13 +13,14 @@ from nbglm.estimates import estimates, with_tests
 from nbglm.hypotheses import check_component, read_hypothesis, t_test, wald_test
 from nbglm.intervals import FitIntervals, check_level
 from nbglm.overdispersion import overdispersion_tests
-from nbglm.predictor import build_predictor, scope_of_caller
+from nbglm.predictor import build_predictor
 from nbglm.quantities import (
     contrast_quantities,
     marginal_quantities,
     pairs_of,
     row_quantities,
 )
+from nbglm.scope import scope_of_caller
 from nbglm.scoretest import score_test
 
 __all__ = ["FitInference"]

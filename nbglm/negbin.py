@@ -19,12 +19,12 @@ from nbglm.design import Design, build_design
 from nbglm.exceptions import AlignmentError, NbglmWarning, RankError, did_you_mean, some_of
 from nbglm.fit import FitArrays, fit_blocks
 from nbglm.offset import cell_values
-from nbglm.predictor import scope_of_caller
 from nbglm.problem import Problem, make_problem
 from nbglm.reading.budget import Budget
 from nbglm.reading.memory import default_budget, parse_memory
 from nbglm.reading.opening import open_counts
 from nbglm.results import NegBinResults
+from nbglm.scope import scope_of_caller
 from nbglm.status import GENE_STATUS
 
 if TYPE_CHECKING:

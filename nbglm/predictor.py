@@ -1,14 +1,12 @@
 """A formula and obs become a design matrix, frozen so that new rows get the same columns.
 
-This is the only module that knows patsy.
+With :mod:`nbglm.scope` the only module that knows patsy.
 """
 
 from __future__ import annotations
 
-import builtins
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -17,22 +15,16 @@ from numpy.typing import NDArray
 
 from nbglm.columns import Column, freeze_column
 from nbglm.exceptions import FormulaError, did_you_mean, some_of
-from nbglm.formula import PreparedFormula, prepare_formula, variables_in
+from nbglm.formula import PreparedFormula, prepare_formula
+from nbglm.scope import Scope, parse_formula, plain_scope, used_columns
 
 __all__ = [
     "LinearPredictor",
-    "Scope",
     "build_predictor",
-    "columns_of_formula",
     "matrix_predictor",
-    "plain_scope",
-    "scope_of_caller",
 ]
 
 FloatArray = NDArray[np.float64]
-
-Scope: TypeAlias = patsy.EvalEnvironment
-"""Where functions and variables in formulas are looked up."""
 
 _KEEP_ALL_ROWS = patsy.NAAction(NA_types=[])  # missing values are refused by name before this
 
@@ -163,60 +155,6 @@ def _inside(formula: PreparedFormula, name: str) -> str:
     return alias if alias in formula.patsy else name
 
 
-def _parse(key: str, formula: PreparedFormula) -> patsy.ModelDesc:
-    try:
-        return patsy.ModelDesc.from_formula(formula.patsy)
-    except (patsy.PatsyError, SyntaxError) as error:
-        cause = str(error).splitlines()[0]
-        msg = f"the {key} formula {formula.given!r} cannot be read: {formula.restore(cause)}."
-        raise FormulaError(msg) from error
-
-
-def _used_columns(
-    key: str,
-    formula: PreparedFormula,
-    description: patsy.ModelDesc,
-    environment: Scope,
-) -> list[str]:
-    """Columns of obs that a formula uses; a name that is nothing at all is an error."""
-    used: dict[str, None] = {}
-    for term in description.rhs_termlist:
-        for factor in term.factors:
-            try:
-                values, functions = variables_in(factor.code)
-            except SyntaxError as error:
-                msg = f"{formula.restore(factor.code)!r} in the {key} formula is not an expression."
-                raise FormulaError(msg) from error
-            for name in values:
-                column = formula.column_of(name)
-                if column in formula.columns:
-                    used[column] = None
-                elif not _defined(name, environment):
-                    msg = (
-                        f"{name!r} in the {key} formula {formula.given!r} is neither a column of "
-                        f"obs ({some_of(formula.columns, 8)}) nor a variable in scope."
-                    )
-                    raise FormulaError(msg + did_you_mean(name, formula.columns))
-            for name in functions:
-                if not _defined(name, environment):
-                    msg = (
-                        f"{name!r} in the {key} formula {formula.given!r} is no known function; "
-                        "define it where the fit is called, or use patsy's or numpy's (np.log)."
-                    )
-                    raise FormulaError(msg + did_you_mean(name, patsy.builtins.__all__))
-    return list(used)
-
-
-def _defined(name: str, environment: Scope) -> bool:
-    if name in patsy.builtins.__all__ or hasattr(builtins, name):
-        return True
-    try:
-        environment.namespace[name]
-    except KeyError:
-        return False
-    return True
-
-
 def _evaluate(
     key: str,
     formula: PreparedFormula,
@@ -263,7 +201,7 @@ def _design_info(
     """Levels, contrasts, knots and centres of a formula on some data."""
     try:
         (info,) = patsy.design_matrix_builders(
-            [_parse(key, formula).rhs_termlist],
+            [parse_formula(key, formula).rhs_termlist],
             lambda: iter([data]),
             environment,
             NA_action=_KEEP_ALL_ROWS,
@@ -271,44 +209,6 @@ def _design_info(
     except (patsy.PatsyError, NotImplementedError, TypeError, ValueError, KeyError) as error:
         raise _translate(key, formula, error) from error
     return info
-
-
-def plain_scope(environment: Scope | None = None) -> Scope:
-    """Names that every formula may use, numpy's ``np`` among them, besides those given."""
-    scope = Scope([]) if environment is None else environment
-    return scope.with_outer_namespace({"np": np, "numpy": np})
-
-
-def scope_of_caller(frames_up: int = 0) -> Scope:
-    """Where a user's functions and variables are: the caller's caller, or further up."""
-    return patsy.EvalEnvironment.capture(2 + frames_up)
-
-
-def columns_of_formula(key: str, text: str, obs: pd.DataFrame, environment: Scope) -> list[str]:
-    """Columns of obs that a formula uses.
-
-    Parameters
-    ----------
-    key : str
-        ``mean`` or ``dispersion``, for messages.
-    text : str
-        The formula.
-    obs : DataFrame
-        Covariates.
-    environment : Scope
-        Where functions and variables are looked up.
-
-    Returns
-    -------
-    list of str
-
-    Raises
-    ------
-    FormulaError
-        If the formula cannot be read.
-    """
-    formula = prepare_formula(key, text, [str(column) for column in obs.columns])
-    return _used_columns(key, formula, _parse(key, formula), environment)
 
 
 def build_predictor(key: str, text: str, obs: pd.DataFrame, environment: Scope) -> LinearPredictor:
@@ -335,10 +235,10 @@ def build_predictor(key: str, text: str, obs: pd.DataFrame, environment: Scope) 
         If the formula cannot be read or evaluated.
     """
     formula = prepare_formula(key, text, [str(column) for column in obs.columns])
-    description = _parse(key, formula)
+    description = parse_formula(key, formula)
     columns = {}
     data: dict[str, object] = {}
-    for name in _used_columns(key, formula, description, environment):
+    for name in used_columns(key, formula, description, environment):
         series = _series(obs, name)
         if series is not None:
             columns[name] = freeze_column(name, series)

@@ -122,12 +122,14 @@ def test_missing_data_are_named_kindly(monkeypatch, tmp_path):
 
 
 def test_a_missing_package_is_a_row(monkeypatch, tmp_path):
-    from benchmarks.peer_cases import Case
+    from benchmarks.peer_cases import PeerCase
     from benchmarks.peer_fits import fit_by_r, fit_pydeseq2
     from benchmarks.peers import Peer, row_of
 
     counts = pd.DataFrame({"a": [0, 1, 3], "b": [2, 0, 1]})
-    case = Case("small", counts, pd.DataFrame({"x": [0.0, 1.0, 2.0]}), "~ x", "~ 1")
+    case = PeerCase(
+        "small", counts, pd.DataFrame({"x": [0.0, 1.0, 2.0]}), "~ x", "~ 1", np.zeros(3)
+    )
     monkeypatch.setattr("benchmarks.peer_fits.version_of", lambda _: None)
     monkeypatch.setenv("PATH", str(tmp_path))  # without Rscript
     for fitted in (fit_pydeseq2(case, 1), fit_by_r("MASS")(case, 1, np.ones(2))):

@@ -196,30 +196,27 @@ def reason(row: pd.Series) -> str:
     return next((text for text, holds_here in reasons.items() if holds_here), "")
 
 
+def summary(table: pd.DataFrame) -> str:
+    """How many numbers there are of each kind, how many are outside, and their range."""
+    groups = table.groupby(["scenario", "what", "method"], sort=False)
+    found = groups.agg(
+        cells=("outside", "size"),
+        outside=("outside", "sum"),
+        lowest=("coverage", "min"),
+        median=("coverage", "median"),
+        highest=("coverage", "max"),
+    )
+    return found.round(3).to_string()
+
+
 def report(table: pd.DataFrame) -> None:
     """Print what is outside, with its reasons."""
     table = table.assign(reason=table.apply(reason, axis=1))
-    groups = table.groupby(["scenario", "what", "method"], sort=False)
-    summary = groups.agg(
-        cells=("outside", "size"),
-        outside=("outside", "sum"),
-        lowest=("coverage", "min"),
-        median=("coverage", "median"),
-        highest=("coverage", "max"),
-    )
     print("Coverage, and cells outside three Monte Carlo errors of 95 %:")
-    print(summary.round(3).to_string())
+    print(summary(table))
     sound = table[table["reason"] == ""]
     print(f"\n{len(sound)} cells in which 95 % should hold:")
-    groups = sound.groupby(["scenario", "what", "method"], sort=False)
-    summary = groups.agg(
-        cells=("outside", "size"),
-        outside=("outside", "sum"),
-        lowest=("coverage", "min"),
-        median=("coverage", "median"),
-        highest=("coverage", "max"),
-    )
-    print(summary.round(3).to_string())
+    print(summary(sound))
     outside = table[table["outside"]]
     print("\nCells outside by reason:")
     print(outside["reason"].replace("", "none").value_counts().to_string())

@@ -15,13 +15,9 @@ from nbglm.design import Design, build_design
 from nbglm.exceptions import AlignmentError, FormulaError, did_you_mean, some_of
 from nbglm.negbin import fit_design, frequency_weights
 from nbglm.offset import offset_rules
-from nbglm.predictor import (
-    build_predictor,
-    columns_of_formula,
-    matrix_predictor,
-    scope_of_caller,
-)
+from nbglm.predictor import build_predictor, matrix_predictor
 from nbglm.results import NegBinResults
+from nbglm.scope import columns_of_formula, scope_of_caller
 from nbglm.single.likelihood import PREFIX, NegBinLikelihood, check_choice
 from nbglm.single.results import NegBinModelResults, NegBinModelResultsWrapper
 

@@ -3,32 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import anndata
 import numpy as np
 import pandas as pd
-import patsy
-from cases import pancreas_path
+from cases import Case, pancreas_path
 
 from nbglm.likelihood import loglik
 
-__all__ = ["SHORT", "Case", "logliks", "pancreas_fits"]
+__all__ = ["SHORT", "PeerCase", "logliks", "pancreas_fits"]
 
 SHORT = 1e-3  # a log-likelihood of a gene that is lower by more than this is short of the maximum
 STAGES = 6
 
 
 @dataclass(frozen=True)
-class Case:
-    """One data set with its formulas."""
-
-    name: str
-    counts: pd.DataFrame
-    obs: pd.DataFrame
-    mean: str
-    dispersion: str
+class PeerCase(Case):
+    """One data set with its formulas, and with what peers want to know of it."""
 
     @property
     def formula(self) -> dict[str, str]:
@@ -40,37 +32,29 @@ class Case:
         """Whether the dispersion has no covariates."""
         return self.dispersion == "~ 1"
 
-    @cached_property
-    def designs(self) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Columns of both designs."""
-        return tuple(
-            patsy.dmatrix(text, self.obs, return_type="dataframe")
-            for text in (self.mean, self.dispersion)
-        )
-
     def write(self, folder: Path) -> None:
         """Write counts and designs for R."""
-        for name, table in zip(("counts", "x", "z"), (self.counts, *self.designs), strict=True):
+        for name, table in zip(("counts", "x", "z"), (self.counts, *self.designs()), strict=True):
             table.to_csv(folder / f"{self.name}.{name}.csv", index=False, float_format="%.17g")
 
 
-def logliks(case: Case, beta: np.ndarray, gamma: np.ndarray) -> np.ndarray:
+def logliks(case: PeerCase, beta: np.ndarray, gamma: np.ndarray) -> np.ndarray:
     """Log-likelihood of every gene at anybody's estimates, by nbglm's stable kernel.
 
     Parameters
     ----------
-    case : Case
+    case : PeerCase
         Data and designs.
     beta, gamma : ndarray, shape (genes, p) and (genes, q)
         Coefficients of the log mean and of the log size; NaN where a package gave none.
     """
-    x, z = (np.asarray(part) for part in case.designs)
+    x, z = (np.asarray(part) for part in case.designs())
     y = case.counts.to_numpy(dtype=float)
     with np.errstate(all="ignore"):
         return loglik(y, x @ beta.T, z @ gamma.T).sum(axis=0)
 
 
-def pancreas_fits(genes: int | None = None) -> list[Case]:
+def pancreas_fits(genes: int | None = None) -> list[PeerCase]:
     """The fits of the real data; the factor is pseudotime in six equally large stages.
 
     Raises
@@ -91,8 +75,10 @@ def pancreas_fits(genes: int | None = None) -> list[Case]:
     obs = adata.obs.reset_index(drop=True)
     stages = [f"s{k}" for k in range(1, STAGES + 1)]
     obs["stage"] = pd.qcut(obs["pseudotime"], STAGES, labels=stages)
-    return [
-        Case("continuous", counts, obs, "~ pseudotime", "~ 1"),
-        Case("categorical", counts, obs, "~ stage", "~ 1"),
-        Case("both", counts, obs, "~ pseudotime", "~ pseudotime"),
-    ]
+    formulas = {
+        "continuous": ("~ pseudotime", "~ 1"),
+        "categorical": ("~ stage", "~ 1"),
+        "both": ("~ pseudotime", "~ pseudotime"),
+    }
+    nothing = np.zeros(len(obs))
+    return [PeerCase(name, counts, obs, *texts, nothing) for name, texts in formulas.items()]

@@ -20,7 +20,7 @@ from statsmodels.discrete.discrete_model import NegativeBinomial
 
 import nbglm
 from benchmarks.machine import version_of
-from benchmarks.peer_cases import Case
+from benchmarks.peer_cases import PeerCase
 from benchmarks.timing import repeated
 from nbglm.counts import read_counts
 from nbglm.fit import FitArrays
@@ -53,7 +53,7 @@ class Fitted:
     gamma: np.ndarray | None = None
 
 
-def fit_nbglm(case: Case, runs: int, times: int = 1) -> tuple[Fitted, nbglm.NegBinResults]:
+def fit_nbglm(case: PeerCase, runs: int, times: int = 1) -> tuple[Fitted, nbglm.NegBinResults]:
     """Fit with nbglm, one worker, standard errors included; `times` as in :func:`fit_by_r`."""
     genes = case.counts.shape[1]
     table = pd.concat([case.counts] * times, axis=1)
@@ -67,7 +67,7 @@ def fit_nbglm(case: Case, runs: int, times: int = 1) -> tuple[Fitted, nbglm.NegB
     fit()  # compiles
     seconds, results = repeated(fit, runs)
     seconds = [each / times for each in seconds]
-    p = case.designs[0].shape[1]
+    p = case.designs()[0].shape[1]
     results = replace(
         results,
         arrays=FitArrays(**{name: part[:genes] for name, part in vars(results.arrays).items()}),
@@ -91,9 +91,9 @@ def _one_of_statsmodels(y: pd.Series, x: pd.DataFrame, options: dict[str, object
     return coef
 
 
-def fit_statsmodels(case: Case, runs: int, **options: object) -> Fitted:
+def fit_statsmodels(case: PeerCase, runs: int, **options: object) -> Fitted:
     """Fit with ``statsmodels.NegativeBinomial``, gene by gene, standard errors included."""
-    x, _ = case.designs
+    x, _ = case.designs()
 
     def fit() -> np.ndarray:
         return np.stack([_one_of_statsmodels(case.counts[g], x, options) for g in case.counts])
@@ -104,7 +104,7 @@ def fit_statsmodels(case: Case, runs: int, **options: object) -> Fitted:
     return Fitted("measured", version_of("statsmodels"), seconds, coef[:, :-1], coef[:, -1:])
 
 
-def _pydeseq2(case: Case) -> tuple[np.ndarray, np.ndarray]:
+def _pydeseq2(case: PeerCase) -> tuple[np.ndarray, np.ndarray]:
     """One run: shrunken dispersions, coefficients and their standard errors; factors of 1."""
     from pydeseq2.dds import DeseqDataSet
     from pydeseq2.default_inference import DefaultInference
@@ -126,7 +126,7 @@ def _pydeseq2(case: Case) -> tuple[np.ndarray, np.ndarray]:
         getattr(dds, f"fit_{step}")()
     dds.fit_MAP_dispersions()
     dds.fit_LFC()
-    contrast = np.eye(case.designs[0].shape[1])[-1]
+    contrast = np.eye(case.designs()[0].shape[1])[-1]
     inference = DefaultInference(n_cpus=1)
     stats = DeseqStats(dds, contrast, quiet=True, cooks_filter=False, inference=inference)
     stats.run_wald_test()
@@ -134,7 +134,7 @@ def _pydeseq2(case: Case) -> tuple[np.ndarray, np.ndarray]:
     return beta, -np.log(dds.var["dispersions"].to_numpy(dtype=float))[:, None]
 
 
-def fit_pydeseq2(case: Case, runs: int) -> Fitted:
+def fit_pydeseq2(case: PeerCase, runs: int) -> Fitted:
     """Fit with PyDESeq2, one process."""
     version = version_of("pydeseq2")
     if version is None:
@@ -148,7 +148,7 @@ def fit_pydeseq2(case: Case, runs: int) -> Fitted:
     return Fitted("measured", version, seconds, beta, gamma)
 
 
-def fit_by_r(peer: str, times: int = 1) -> Callable[[Case, int, np.ndarray], Fitted]:
+def fit_by_r(peer: str, times: int = 1) -> Callable[[PeerCase, int, np.ndarray], Fitted]:
     """A function that fits with one of the packages that ``peers.R`` knows.
 
     It takes the case, the number of runs and the dispersions ``alpha`` of nbglm, which are given
@@ -157,7 +157,7 @@ def fit_by_r(peer: str, times: int = 1) -> Callable[[Case, int, np.ndarray], Fit
     a table of common size; the time is that of one copy.
     """
 
-    def fit(case: Case, runs: int, alpha: np.ndarray) -> Fitted:
+    def fit(case: PeerCase, runs: int, alpha: np.ndarray) -> Fitted:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             case.write(folder)
@@ -171,7 +171,7 @@ def fit_by_r(peer: str, times: int = 1) -> Callable[[Case, int, np.ndarray], Fit
             if done.returncode or not about.exists():
                 lines = done.stderr.strip().splitlines() or ["no message"]
                 return Fitted(f"failed: {lines[-1][:80]}")
-            return _read_r(folder, pd.read_csv(about), case.designs[0].shape[1])
+            return _read_r(folder, pd.read_csv(about), case.designs()[0].shape[1])
 
     return fit
 

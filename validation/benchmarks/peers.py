@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.peer_cases import SHORT, Case, logliks, pancreas_fits
+from benchmarks.peer_cases import SHORT, PeerCase, logliks, pancreas_fits
 from benchmarks.peer_fits import Fitted, fit_by_r, fit_nbglm, fit_pydeseq2, fit_statsmodels
 from benchmarks.report import between, options_of, write_csv, write_markdown
 from benchmarks.timing import spread
@@ -46,7 +46,7 @@ class Peer:
 
     package: str
     call: str
-    fit: Callable[[Case, int, np.ndarray], Fitted]
+    fit: Callable[[PeerCase, int, np.ndarray], Fitted]
     errors: bool = True
     size: str = "ML"
     varying: bool = False
@@ -98,7 +98,7 @@ PEERS = (
 
 
 def row_of(
-    case: Case, peer: Peer, fitted: Fitted, ours: np.ndarray | None = None
+    case: PeerCase, peer: Peer, fitted: Fitted, ours: np.ndarray | None = None
 ) -> dict[str, Any]:
     """One row: time and log-likelihood of a package, beside nbglm's on the same genes."""
     row: dict[str, Any] = {
@@ -131,7 +131,7 @@ def row_of(
     return row
 
 
-def rows_of(case: Case, runs: int) -> Iterator[dict[str, Any]]:
+def rows_of(case: PeerCase, runs: int) -> Iterator[dict[str, Any]]:
     """Every package that can do this fit."""
     alone, _ = fit_nbglm(case, runs)
     yield row_of(case, Peer("nbglm", "fit_negbin, these genes alone", fit_nbglm), alone)
@@ -155,7 +155,7 @@ def tutorial_rows(runs: int) -> Iterator[dict[str, Any]]:
     counts = pd.DataFrame(adata.X, columns=adata.var_names)
     obs = adata.obs.reset_index(drop=True)
     mean, dispersion = SIMULATION_FORMULA["mean"], SIMULATION_FORMULA["dispersion"]
-    case = Case("tutorial", counts, obs, mean, dispersion)
+    case = PeerCase("tutorial", counts, obs, mean, dispersion)
     fitted, _ = fit_nbglm(case, runs)
     own = row_of(case, Peer("nbglm", "fit_negbin", fit_nbglm), fitted)
     yield own
