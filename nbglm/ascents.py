@@ -42,6 +42,10 @@ FLAT_VARIANCE = 30.0**2
 
 MERGED, SAMPLE, POLISH, ALL_ROWS = range(4)  # stages of a search
 
+# Phases of the first and the last stage: the best guess is climbed, the others are looked at, the
+# highest of these are climbed, the highest of all go on to their ends.
+_FIRST, _OTHERS, _HIGHEST, _LAST = range(4)
+
 FINALISTS = 4
 """Ascents that go on to their ends."""
 
@@ -50,7 +54,6 @@ _FIRST_EVALUATIONS = 24  # of each ascent, before the highest of them go on
 _CLIMBED_PER_SIZE = 2  # starts climbed at least, for each dispersion coefficient
 _CLIMBED_WORK = 24_000  # rows times starts climbed, if that is more;
 _MERGED_WORK = 3_000  # the same in the merged problem
-_OTHER_BASES = 3  # starts that need sizes of their own to begin with
 _CLOSE = 1e-4  # squared decrement at the end of an ascent that is only to begin another
 _APART = 2e-4  # log-likelihoods of different maxima, twice what _CLOSE leaves
 _COULD_WIN = 10.0  # how far a maximum of the merged problem may lie below the best of them
@@ -135,6 +138,67 @@ def nothing_yet(k: int) -> Ascent:
 
 
 @inlined
+def _climb_highest(
+    layout: Layout,
+    gene: GeneCounts,
+    points: FloatArray,
+    values: FloatArray,
+    most: int,
+    limit: int,
+    enough: float,
+    best: Ascent,
+    unfinished: FloatArray,
+    tops: FloatArray,
+    top_values: FloatArray,
+) -> tuple[Ascent, int]:
+    """Climb from the highest of some points, which are taken from `values`, at most so many.
+
+    Where the limit of evaluations ends an ascent, the point is left there, and its value in
+    `unfinished` if that has room; all other ends may become `tops`. Returns the best ascent so far
+    and the evaluations.
+    """
+    evaluations = 0
+    for _ in range(most):
+        s = _highest(values)
+        if values[s] == -math.inf:
+            break
+        values[s] = -math.inf
+        ascent = maximise(points[s], layout, gene, limit, best.value, enough)
+        evaluations += ascent.evaluations
+        if ascent.code == ITERATION_LIMIT and unfinished.size:
+            unfinished[s] = ascent.value
+            for i in range(ascent.theta.size):
+                points[s, i] = ascent.theta[i]
+        else:
+            _note(ascent, tops, top_values)
+        if best.evaluations == 0 or _better(ascent, best):
+            best = ascent
+    return best, evaluations
+
+
+@kernel
+def _set_points(
+    layout: Layout,
+    gene: GeneCounts,
+    starts: FloatArray,
+    first: int,
+    mean: FloatArray,
+    points: FloatArray,
+    values: FloatArray,
+) -> None:
+    """Where ascents begin: at the first start, or at all others with a mean that is known."""
+    p = layout.x_columns.shape[0]
+    for s in range(first, starts.shape[0] if first else 1):
+        if s < 3:
+            base = starting_values(layout, gene, s == 0, math.inf if s < 2 else 0.0)
+        values[s] = 0.0
+        for i in range(points.shape[1]):
+            points[s, i] = base[i] + (starts[s, i - p] if i >= p else 0.0)
+            if i < p and first:
+                points[s, i] = mean[i]
+
+
+@inlined
 def best_ascent(
     layout: Layout,
     gene: GeneCounts,
@@ -146,68 +210,48 @@ def best_ascent(
 ) -> tuple[Ascent, int]:
     """Best of several ascents, and how many evaluations it took to find it.
 
-    The first is climbed from the best guess. Its mean, which hardly depends on the sizes, goes with
-    those of all other starts, of which the highest are climbed; the most promising go on to their
-    ends. Or, in the stages in between, ascents begin at the `tops` of the stage before, the highest
-    first. Their ends are the `tops` of the next stage. Only on all rows do they come as close to a
-    maximum as rounding allows.
+    The first is climbed from the best guess. Its mean goes with the sizes of all other starts, of
+    which the highest are climbed; the most promising go on to their ends. Or, in the stages in
+    between, ascents begin at the `tops` of the stage before. Their ends are the `tops` of the next
+    stage. Only on all rows do they come as close to a maximum as rounding allows.
     """
     p, q = layout.x_columns.shape[0], layout.z_columns.shape[0]
     length = weight_length(layout)
     simple = q == 1 and layout.z_columns.shape[1] == 1 and length**2 > FEW_CELLS
     enough = _CLOSE if stage < POLISH else _closest(layout, gene)
-    best = nothing_yet(p + q)
-    count = starts.shape[0] if stage in (MERGED, ALL_ROWS) else 0
     work = _MERGED_WORK if stage == MERGED else _CLIMBED_WORK
-    climbed = count + max(_CLIMBED_PER_SIZE * q, work // layout.weight.size)
-    screened = np.full(max(count, FINALISTS), -math.inf)
-    unfinished = np.full(screened.size, -math.inf)
-    reached = np.empty((screened.size, p + q))
+    first_limit = min(_FIRST_EVALUATIONS, max_evaluations)
+    first = stage in (MERGED, ALL_ROWS)
+    points = np.empty((max(starts.shape[0], FINALISTS), p + q))
+    values = np.full((_LAST + 1, points.shape[0]), -math.inf)
     hopeless = top_values[_highest(top_values)] - _COULD_WIN
     for s in range(FINALISTS):
-        if count == 0 and top_values[s] >= hopeless:
-            unfinished[s] = top_values[s]
+        if not first and top_values[s] >= hopeless:
+            values[_LAST, s] = top_values[s]
             for i in range(p + q):
-                reached[s, i] = tops[s, i]
+                points[s, i] = tops[s, i]
         top_values[s] = -math.inf
-    base = starting_values(layout, gene, True, math.inf) if count else np.empty(0)
+    best = nothing_yet(p + q)
     evaluations = 0
-    turn = -1 if count else climbed - 1
-    while turn + 1 < climbed + FINALISTS:
-        turn += 1
-        values = screened if turn < climbed else unfinished
-        limit = max_evaluations
-        if turn < climbed:
-            limit = min(_FIRST_EVALUATIONS, max_evaluations)
-        if turn < count:
-            s = turn
-            if 0 < turn < _OTHER_BASES:
-                base = starting_values(layout, gene, False, math.inf if turn == 1 else 0.0)
-            for i in range(p + q):
-                reached[s, i] = base[i] + (starts[s, i - p] if i >= p else 0.0)
-                if i < p and turn > 0:
-                    reached[s, i] = best.theta[i]
-            limit = limit if turn == 0 else 1
-        else:
-            s = _highest(values)
-            if values[s] == -math.inf:
+    for phase in range(_FIRST if first else _LAST, _LAST + 1):
+        most, limit, unfinished = 1, first_limit, values[_LAST]
+        if phase <= _OTHERS:
+            if phase == _OTHERS and (
+                q == 0 or (simple and best.code == CONVERGED and not _is_flat(best, length))
+            ):
                 continue
-            values[s] = -math.inf
-        ascent = maximise(reached[s], layout, gene, limit, best.value, enough)
-        evaluations += ascent.evaluations
-        if ascent.code == ITERATION_LIMIT and turn < climbed:
-            values = screened if 0 < turn < count else unfinished
-            values[s] = ascent.value
-            for i in range(p + q):
-                reached[s, i] = ascent.theta[i]
-        else:
-            _note(ascent, tops, top_values)
-        if best.evaluations == 0 or _better(ascent, best):
-            best = ascent
-        if turn < count and (
-            q == 0 or (simple and best.code == CONVERGED and not _is_flat(best, length))
-        ):
-            turn = climbed - 1  # that start was enough, once it has come to its end
+            _set_points(layout, gene, starts, phase, best.theta, points, values[phase])
+        if phase == _OTHERS:
+            most, limit, unfinished = starts.shape[0] - 1, 1, values[_HIGHEST]
+        elif phase == _HIGHEST:
+            most = max(_CLIMBED_PER_SIZE * q, work // layout.weight.size)
+        elif phase == _LAST:
+            most, limit, unfinished = FINALISTS, max_evaluations, values[_LAST, :0]
+        best, more = _climb_highest(
+            layout, gene, points, values[phase], most, limit, enough, best, unfinished,
+            tops, top_values,
+        )  # fmt: skip
+        evaluations += more
     return best, evaluations
 
 
