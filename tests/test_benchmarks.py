@@ -148,3 +148,12 @@ def test_unknown_part_is_refused(monkeypatch, capsys):
 def test_documentation_names_every_part():
     text = (Path(run.__file__).parents[1] / "README.md").read_text()
     assert all(f"`{part}`" in text for part in run.PARTS)
+
+
+def test_the_tutorial_is_a_row_beside_the_quoted_one():
+    from benchmarks.peers import tutorial_rows
+
+    own, quoted = tutorial_rows(1)
+    assert own["genes_finite"] == 20
+    assert own["loglik"] < 0.0
+    assert quoted["ms"] / own["ms"] == pytest.approx(quoted["times_nbglm"])

@@ -155,7 +155,7 @@ def tutorial_rows(runs: int) -> Iterator[dict[str, Any]]:
     counts = pd.DataFrame(adata.X, columns=adata.var_names)
     obs = adata.obs.reset_index(drop=True)
     mean, dispersion = SIMULATION_FORMULA["mean"], SIMULATION_FORMULA["dispersion"]
-    case = PeerCase("tutorial", counts, obs, mean, dispersion)
+    case = PeerCase("tutorial", counts, obs, mean, dispersion, np.zeros(len(obs)))
     fitted, _ = fit_nbglm(case, runs)
     own = row_of(case, Peer("nbglm", "fit_negbin", fit_nbglm), fitted)
     yield own
@@ -202,10 +202,9 @@ def shown(table: pd.DataFrame) -> pd.DataFrame:
 def main() -> None:
     """Measure and write ``peers.csv`` and ``peers.md``."""
     options = options_of(__doc__).parse_args()
-    rows: list[dict[str, Any]] = []
+    rows = list(tutorial_rows(options.runs))
     for case in pancreas_fits(30 if options.quick else None):
         rows += rows_of(case, options.runs)
-    rows += tutorial_rows(options.runs)
     table = write_csv(rows, options.out / "peers.csv", options.note)
     write_markdown(shown(table), table, options.out / "peers.md")
 
