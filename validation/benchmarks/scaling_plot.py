@@ -86,7 +86,7 @@ def plot_scaling(table: pd.DataFrame, path: Path) -> None:
     cost.set_title("milliseconds a gene")
     _curves(evaluations, part["cells"], "cells", "evaluations")
     _bound(evaluations, part["cells"]["cells"].max())
-    evaluations.set_title("evaluations a gene, all starts")
+    evaluations.set_title("evaluations a gene, on all distinct rows")
     _curves(shared, part["cells"], "cells", "shared_ms")
     shared.set_title("milliseconds once, for all genes")
     _curves(genes, part["genes"], "genes", "seconds")
