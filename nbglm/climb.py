@@ -1,7 +1,7 @@
 """From counts to the best local maximum of one gene, and of a block of genes, compiled.
 
-With many rows of one size, or very many, the search runs in a merged problem
-(:mod:`nbglm.coarse`), and the maxima that it finds are climbed to their ends on all rows.
+With many rows the search runs in a merged problem (:mod:`nbglm.merged`), and the maxima that it
+finds are climbed to their ends on all rows.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from nbglm.ascents import (
     nothing_yet,
     size_is_flat,
 )
-from nbglm.coarse import has_counts_everywhere, merged_problem
 from nbglm.compiled import entry, must_compile
 from nbglm.definite import fill_inverse_root, inverse_root
 from nbglm.layout import Layout
+from nbglm.merged import has_counts_everywhere, merged_problem
 from nbglm.newton import CONVERGED, DECREMENT, Ascent, maximise
 from nbglm.start import Search
 from nbglm.tally import collect_counts

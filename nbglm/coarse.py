@@ -1,9 +1,9 @@
-"""A design of many rows as one of a hundred or so: neighbouring rows merged at their mean.
+"""A design of many rows as one of a few hundred: neighbouring rows merged at their mean.
 
 The maximum of the merged problem is a start within a small fraction of a standard error, so that
 two or three evaluations on all rows finish the ascent; and where many starts are needed to find
-every maximum of a very large design, they can climb in the merged problem at a fraction of the
-price. No estimate is taken from it: every ascent ends on all rows.
+every maximum, they climb in the merged problem at a fraction of the price. No estimate is taken
+from it: every ascent ends on all rows. What one gene makes of it is in :mod:`nbglm.merged`.
 """
 
 from __future__ import annotations
@@ -15,25 +15,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nbglm.compiled import kernel
 from nbglm.layout import Layout
-from nbglm.tally import GeneCounts, collect_counts
 
-__all__ = [
-    "Coarse",
-    "bins_of_rows",
-    "coarsen",
-    "has_counts_everywhere",
-    "merged_problem",
-    "sample_of_rows",
-]
+__all__ = ["Coarse", "bins_of_rows", "coarsen", "sample_of_rows"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 _WORTH_MERGING = 512  # rows
 _ROWS_PER_BIN = 8
-_NO_WEIGHT = 1e-9  # share of the weight of a bin that is rounding
 _FINENESS = 8.0  # bins for each doubling of the distance to the end of a covariate
 _BINS = 64, 1024  # smallest and largest number of bins
 _WORTH_SAMPLING = 1 << 15  # rows
@@ -249,140 +239,3 @@ def _lost(layout: Layout, coarse: Coarse) -> float:
         left = column - merged[coarse.bin_of_row]
         most = max(most, share @ left**2 / max(share @ deviation**2, _ROUNDING))
     return most
-
-
-@kernel
-def _copy_row(source: Layout, i: int, target: Layout, to: int, weight: float) -> None:
-    """Copy one row with another weight, and its size if the target has one for each row."""
-    group = source.group_of_row[i]
-    target.weight[to] = weight
-    target.offset[to] = source.offset[i]
-    for j in range(source.x_columns.shape[0]):
-        target.x_columns[j, to] = source.x_columns[j, i]
-    if target.group_of_row[to] >= 0:
-        target.size_offset[to] = source.size_offset[group]
-        for j in range(source.z_columns.shape[0]):
-            target.z_columns[j, to] = source.z_columns[j, group]
-    else:
-        target.group_of_row[to] = group
-
-
-@kernel
-def _merge_silent(
-    cells: IntArray, gene: GeneCounts, layout: Layout, coarse: Coarse, silent: FloatArray
-) -> Layout:
-    """Rows with a count as they are, and bins of what else there is, of which `silent` is left."""
-    number = np.full(layout.weight.size, -1)
-    rows = 0
-    for i in range(number.size):
-        if gene.total[i] > 0.0:
-            number[i] = rows
-            rows += 1
-    bins = rows
-    for b in range(silent.size):
-        rows += silent[b] > 0.0
-    row_of_cell = np.empty(layout.row_of_cell.size, dtype=np.int64)
-    for cell in cells:
-        i = layout.row_of_cell[cell]
-        row_of_cell[cell] = number[i] if i >= 0 else -1
-    own = not coarse.same_sizes
-    new = Layout(
-        np.empty((layout.x_columns.shape[0], rows)),
-        np.empty(rows),
-        np.empty((layout.z_columns.shape[0], rows)) if own else layout.z_columns,
-        np.empty(rows) if own else layout.size_offset,
-        np.empty(rows),
-        row_of_cell,
-        np.arange(rows) if own else np.full(rows, -1),
-        layout.cell_of_row,
-        layout.cell_weight,
-        layout.bin_of_row,
-    )
-    for i in range(number.size):
-        if number[i] >= 0:
-            _copy_row(layout, i, new, number[i], layout.weight[i])
-    for b in range(silent.size):
-        if silent[b] > 0.0:
-            _copy_row(coarse.layout, b, new, bins, silent[b])
-            bins += 1
-    return new
-
-
-@kernel
-def has_counts_everywhere(gene: GeneCounts, coarse: Coarse) -> bool:
-    """Whether there are as many rows with a count as bins.
-
-    Parameters
-    ----------
-    gene : GeneCounts
-        Counts of one gene in the full design.
-    coarse : Coarse
-        The merged design.
-
-    Returns
-    -------
-    bool
-    """
-    loud = 0
-    for i in range(gene.total.size):
-        loud += gene.total[i] > 0.0
-    return loud >= coarse.layout.weight.size
-
-
-@kernel
-def merged_problem(
-    cells: IntArray,
-    counts: FloatArray,
-    gene: GeneCounts,
-    layout: Layout,
-    coarse: Coarse,
-    dense: bool,
-) -> tuple[Layout, GeneCounts]:
-    """The merged problem of one gene.
-
-    Where sizes differ, a few cells with counts can make a maximum of their own, which merging would
-    hide. Unless there are many, rows with a count then stay as they are.
-
-    Parameters
-    ----------
-    cells, counts : ndarray, shape (nonzeros,)
-        Cell numbers and counts.
-    gene : GeneCounts
-        The same in the full design.
-    layout : Layout
-        The full design.
-    coarse : Coarse
-        The merged design.
-    dense : bool
-        Whether there are counts everywhere.
-
-    Returns
-    -------
-    Layout, GeneCounts
-    """
-    merged = coarse.layout
-    total = np.zeros(merged.weight.size)
-    silent = merged.weight.copy()
-    for i in range(gene.total.size):
-        if gene.total[i] > 0.0:
-            total[coarse.bin_of_row[i]] += gene.total[i]
-            silent[coarse.bin_of_row[i]] -= layout.weight[i]
-    if layout.size_offset.size > 1 and not dense:
-        for b in range(silent.size):
-            if silent[b] < _NO_WEIGHT * merged.weight[b]:
-                silent[b] = 0.0
-        design = _merge_silent(cells, gene, layout, coarse, silent)
-        return design, collect_counts(cells, counts, design)
-    if not coarse.same_sizes:
-        return merged, collect_counts(cells, counts, merged)
-    return merged, GeneCounts(
-        total,
-        gene.positive,
-        gene.above,
-        gene.starts,
-        gene.values,
-        gene.multiplicity,
-        gene.group,
-        gene.square,
-        gene.constant,
-    )

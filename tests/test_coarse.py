@@ -5,7 +5,8 @@ import pytest
 from numba import njit
 
 from nbglm.climb import climb_block
-from nbglm.coarse import coarsen, has_counts_everywhere, merged_problem, sample_of_rows
+from nbglm.coarse import coarsen, sample_of_rows
+from nbglm.merged import has_counts_everywhere, merged_problem
 from nbglm.problem import make_problem
 from nbglm.start import Search, gamma_starts
 from nbglm.tally import collect_counts
