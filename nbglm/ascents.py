@@ -204,6 +204,7 @@ def best_ascent(
     gene: GeneCounts,
     starts: FloatArray,
     stage: int,
+    again: bool,
     max_evaluations: int,
     tops: FloatArray,
     top_values: FloatArray,
@@ -212,8 +213,9 @@ def best_ascent(
 
     The first is climbed from the best guess. Its mean goes with the sizes of all other starts, of
     which the highest are climbed; the most promising go on to their ends. Or, in the stages in
-    between, ascents begin at the `tops` of the stage before. Their ends are the `tops` of the next
-    stage. Only on all rows do they come as close to a maximum as rounding allows.
+    between, ascents begin at the `tops` of the stage before, and `again` at the best guess. Their
+    ends are the `tops` of the next stage. Only on all rows do they come as close to a maximum as
+    rounding allows.
     """
     p, q = layout.x_columns.shape[0], layout.z_columns.shape[0]
     length = weight_length(layout)
@@ -222,19 +224,21 @@ def best_ascent(
     work = _MERGED_WORK if stage == MERGED else _CLIMBED_WORK
     first_limit = min(_FIRST_EVALUATIONS, max_evaluations)
     first = stage in (MERGED, ALL_ROWS)
-    points = np.empty((max(starts.shape[0], FINALISTS), p + q))
+    points = np.empty((max(starts.shape[0], FINALISTS + 1), p + q))
     values = np.full((_LAST + 1, points.shape[0]), -math.inf)
     hopeless = top_values[_highest(top_values)] - _COULD_WIN
     for s in range(FINALISTS):
         if not first and top_values[s] >= hopeless:
-            values[_LAST, s] = top_values[s]
+            values[_LAST, s + 1] = top_values[s]
             for i in range(p + q):
-                points[s, i] = tops[s, i]
+                points[s + 1, i] = tops[s, i]
         top_values[s] = -math.inf
     best = nothing_yet(p + q)
     evaluations = 0
-    for phase in range(_FIRST if first else _LAST, _LAST + 1):
+    for phase in range(_FIRST if first or again else _LAST, _LAST + 1):
         most, limit, unfinished = 1, first_limit, values[_LAST]
+        if not first and phase in (_OTHERS, _HIGHEST):
+            continue
         if phase <= _OTHERS:
             if phase == _OTHERS and (
                 q == 0 or (simple and best.code == CONVERGED and not _is_flat(best, length))

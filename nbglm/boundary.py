@@ -41,6 +41,7 @@ _REACHES = sorted(
 )
 _MODERATE = 4.0  # log sizes that may be the only ones to stay
 _PIVOTS = 6
+_COUNTED_PIVOTS = 2  # of groups with a count, however far out
 _LIMIT_STARTS = 4
 _WORTH_MORE_STARTS = 1.0  # a limit that falls short by more is none
 _SLACK = 1e-6  # how far, absolutely, a limit may fall short of the drifting fit it replaces
@@ -144,7 +145,13 @@ def _drifting_groups(
     )
     # To first order in 1/r, log-likelihood minus its Poisson limit is below squares / r.
     pivots = zeta[finite & (np.abs(zeta) < _MODERATE)]
-    pivots = pivots[np.argsort(np.abs(pivots))][:_PIVOTS]
+    counted = zeta[finite & ~silent]
+    pivots = np.concatenate(
+        [
+            pivots[np.argsort(np.abs(pivots))][:_PIVOTS],
+            counted[np.argsort(np.abs(counted))][:_COUNTED_PIVOTS],
+        ]
+    )
     tried = set()
     for up, down in [*_REACHES, *zip(pivots, -pivots, strict=True)]:
         high, low = zeta > up, zeta < -down

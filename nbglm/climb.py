@@ -47,6 +47,9 @@ __all__ = [
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
+# Rows from which genes with few counts are not climbed from the best guess on all rows as well.
+_MANY_ROWS = 1 << 15
+
 # Reasons to look at a gene again, with exact geometry (nbglm.boundary).
 SEPARABLE, FLAT, UNCONVERGED = 1, 2, 3
 
@@ -101,6 +104,7 @@ def _climb_block(
     tops = np.empty((FINALISTS, k))
     top_values = np.empty(FINALISTS)
     factor = np.empty((k, k))
+    unsure = layout.size_offset.size > 1 and layout.weight.size < _MANY_ROWS
     for g in range(indptr.size - 1):
         lo, hi = indptr[g], indptr[g + 1]
         gene = collect_counts(cells[lo:hi], counts[lo:hi], layout)
@@ -124,8 +128,9 @@ def _climb_block(
                     continue
                 design = sample
                 found = collect_counts(cells[lo:hi], counts[lo:hi], sample)
+            again = stage == POLISH and unsure and not dense
             best, evaluations = best_ascent(
-                design, found, starts, stage, max_evaluations, tops, top_values
+                design, found, starts, stage, again, max_evaluations, tops, top_values
             )
             if stage >= POLISH:
                 out.evaluations[g] += evaluations
