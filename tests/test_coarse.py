@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 from numba import njit
+from sparse_cells import sparse_cells
 
+import nbglm
 from nbglm.climb import climb_block
 from nbglm.coarse import coarsen, sample_of_rows
 from nbglm.merged import has_counts_everywhere, merged_problem
@@ -169,3 +171,23 @@ def test_the_number_of_bins_is_bounded(rng, columns):
     z = np.column_stack([np.ones(n), rng.normal(size=(n, columns))])
     bins = make_problem(z[:, :2], z, np.zeros(n)).layout.bin_of_row
     assert bins.max() < n // 8
+
+
+def test_sparse_genes_end_no_lower_than_from_the_best_guess_on_all_rows():
+    genes = [6, 23, 24, 35, 39, 97]
+    data = sparse_cells(genes=98)[:, genes]
+    formula = {"mean": "~ type + time", "dispersion": "~ time"}
+    results = nbglm.fit_negbin(data, formula, size_factors="size_factor", progress=False)
+    search = on_all_rows(results.problem.search)
+    block = results.counts.block(0, len(genes))
+    first = climb_block(*block, search, max_evaluations=300, screen=False, most=1)
+    assert (results.llf.to_numpy() >= first.value - 1e-6).all()
+
+
+def test_a_single_count_far_out_in_the_sizes_is_resolved():
+    # On the way to the limit the log size of its cell is neither moderate nor among the nearest.
+    data = sparse_cells(genes=502)[:, [501]]
+    formula = {"mean": "~ type + time", "dispersion": "~ time"}
+    results = nbglm.fit_negbin(data, formula, size_factors="size_factor", progress=False)
+    assert results.status.tolist() == ["separated"]
+    assert results.llf.iloc[0] == pytest.approx(-1.0)
