@@ -39,18 +39,20 @@ def _copy_row(source: Layout, i: int, target: Layout, to: int, weight: float) ->
 
 
 @kernel
-def _merge_silent(
-    cells: IntArray, gene: GeneCounts, layout: Layout, coarse: Coarse, silent: FloatArray
-) -> Layout:
-    """Rows with a count as they are, and bins of what else there is, of which `silent` is left."""
+def _merge_silent(cells: IntArray, gene: GeneCounts, layout: Layout, coarse: Coarse) -> Layout:
+    """Rows with a count as they are, and the bins of what else there is."""
     number = np.full(layout.weight.size, -1)
+    silent = coarse.layout.weight.copy()
     rows = 0
     for i in range(number.size):
         if gene.total[i] > 0.0:
             number[i] = rows
             rows += 1
+            silent[coarse.bin_of_row[i]] -= layout.weight[i]
     bins = rows
     for b in range(silent.size):
+        if silent[b] < _NO_WEIGHT * coarse.layout.weight[b]:
+            silent[b] = 0.0
         rows += silent[b] > 0.0
     # Only cells with a count are ever asked for.
     row_of_cell = np.empty(layout.row_of_cell.size, dtype=np.int64)
@@ -129,22 +131,15 @@ def merged_problem(
     -------
     Layout, GeneCounts
     """
-    merged = coarse.layout
-    total = np.zeros(merged.weight.size)
-    silent = merged.weight.copy()
-    for i in range(gene.total.size):
-        if gene.total[i] > 0.0:
-            total[coarse.bin_of_row[i]] += gene.total[i]
-            silent[coarse.bin_of_row[i]] -= layout.weight[i]
     if layout.size_offset.size > 1 and not dense:
-        for b in range(silent.size):
-            if silent[b] < _NO_WEIGHT * merged.weight[b]:
-                silent[b] = 0.0
-        design = _merge_silent(cells, gene, layout, coarse, silent)
+        design = _merge_silent(cells, gene, layout, coarse)
         return design, collect_counts(cells, counts, design)
     if not coarse.same_sizes:
-        return merged, collect_counts(cells, counts, merged)
-    return merged, GeneCounts(
+        return coarse.layout, collect_counts(cells, counts, coarse.layout)
+    total = np.zeros(coarse.layout.weight.size)
+    for i in range(gene.total.size):
+        total[coarse.bin_of_row[i]] += gene.total[i]
+    return coarse.layout, GeneCounts(
         total,
         gene.positive,
         gene.above,

@@ -218,10 +218,8 @@ def make_search(layout: Layout) -> Search:
     Search
     """
     coarse = coarsen(layout)
-    return Search(
-        layout,
-        coarse,
-        sample_of_rows(layout, coarse),
-        gamma_starts(layout, layout.weight.size),
-        gamma_starts(layout, coarse.layout.weight.size),
-    )
+    starts = gamma_starts(layout, layout.weight.size)
+    more_starts = starts
+    if coarse.bin_of_row.size:
+        more_starts = gamma_starts(layout, coarse.layout.weight.size)
+    return Search(layout, coarse, sample_of_rows(layout, coarse), starts, more_starts)
