@@ -285,9 +285,7 @@ def test_demo(capsys):
 def test_import_leaves_the_heavy_packages_alone():
     heavy = "('anndata', 'statsmodels', 'matplotlib', 'scipy.stats')"
     code = f"import sys, nbglm; print([name for name in {heavy} if name in sys.modules])"
-    out = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
 
 

@@ -1,0 +1,4 @@
+"""Misuses of the package, by kind, each with the answer that it must get.
+
+registry                          how a misuse is written down and judged
+"""
