@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nbglm.covariance import COV_TYPES
-from nbglm.exceptions import AlignmentError, did_you_mean, some_of
+from nbglm.exceptions import AlignmentError, OptionError, check_choice, did_you_mean, some_of
 
 __all__ = ["CovarianceRule", "covariance_rule"]
 
@@ -98,20 +98,18 @@ def covariance_rule(
     array([0, 0, 1])
     """
     options = dict(cov_kwds or {})
-    if cov_type not in COV_TYPES:
-        msg = f"cov_type={cov_type!r} is not one of {some_of(COV_TYPES, 9)}."
-        raise ValueError(msg + did_you_mean(cov_type, COV_TYPES))
+    check_choice("cov_type", cov_type, COV_TYPES)
     if cov_type != "cluster":
         if options:
             msg = f"cov_type={cov_type!r} takes no cov_kwds; got {some_of(options)}."
-            raise ValueError(msg)
+            raise OptionError(msg)
         return CovarianceRule(cov_type)
     for name in options:
         if name not in _KEYWORDS:
             msg = f"cov_kwds has an unknown key {name!r}; the keys are {some_of(_KEYWORDS)}."
-            raise ValueError(msg + did_you_mean(name, _KEYWORDS))
+            raise OptionError(msg + did_you_mean(name, _KEYWORDS))
     if options.get("groups") is None:
         msg = "cov_type='cluster' needs cov_kwds={'groups': ...}: a column of obs, or an array."
-        raise ValueError(msg)
+        raise OptionError(msg)
     codes, names = _codes(options["groups"], obs)
     return CovarianceRule("cluster", codes, names, bool(options.get("use_correction", True)))

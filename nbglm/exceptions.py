@@ -10,9 +10,14 @@ __all__ = [
     "CountsError",
     "FormulaError",
     "HypothesisError",
+    "InputTypeError",
     "NbglmError",
     "NbglmWarning",
+    "OptionError",
     "RankError",
+    "UnavailableError",
+    "UnknownNameError",
+    "check_choice",
     "did_you_mean",
     "some_of",
 ]
@@ -42,8 +47,55 @@ class HypothesisError(NbglmError, ValueError):
     """A linear hypothesis names unknown coefficients, or combinations that cannot be tested."""
 
 
+class OptionError(NbglmError, ValueError):
+    """An argument has a value that it cannot have."""
+
+
+class InputTypeError(NbglmError, TypeError):
+    """An argument is of a kind that it cannot be."""
+
+
+class UnknownNameError(NbglmError, KeyError):
+    """A gene, a column or another thing of that name does not exist."""
+
+    def __str__(self) -> str:
+        """The message itself, of which KeyError shows the ``repr``."""
+        return str(self.args[0]) if self.args else ""
+
+
+class UnavailableError(NbglmError, NotImplementedError):
+    """Something that this fit or this class does not offer; the message says what does."""
+
+
 class NbglmWarning(UserWarning):
     """Something about a fit that deserves a second look; at most one for each fit."""
+
+
+def check_choice(what: str, value: object, choices: Iterable[str]) -> None:
+    """Refuse a word that an option does not know.
+
+    Parameters
+    ----------
+    what : str
+        Name of the argument.
+    value : object
+        What was given.
+    choices : iterable of str
+        What is valid.
+
+    Raises
+    ------
+    OptionError
+        With all valid choices, and the nearest one.
+
+    Examples
+    --------
+    >>> check_choice("scale", "log", ("log", "response"))
+    """
+    known = tuple(choices)
+    if not isinstance(value, str) or value not in known:
+        msg = f"{what}={value!r} is not one of {some_of(known, 12)}."
+        raise OptionError(msg + did_you_mean(value, known))
 
 
 def did_you_mean(name: object, choices: Iterable[object]) -> str:

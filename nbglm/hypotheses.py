@@ -15,7 +15,7 @@ from scipy.special import chdtrc, ndtr, ndtri
 from nbglm.basis import orthonormal_basis
 from nbglm.constraint import Constraint, suprema
 from nbglm.contrasts import Combinations, combine, informed_ranks
-from nbglm.exceptions import HypothesisError, did_you_mean, some_of
+from nbglm.exceptions import HypothesisError, check_choice, did_you_mean, some_of
 from nbglm.predictor import LinearPredictor
 from nbglm.status import COEF_STATUS
 
@@ -78,9 +78,7 @@ def check_component(component: str) -> None:
     ValueError
         With the nearest valid choice.
     """
-    if component not in ("mean", "dispersion"):
-        msg = f"component={component!r} is not 'mean' or 'dispersion'."
-        raise ValueError(msg + did_you_mean(component, ("mean", "dispersion")))
+    check_choice("component", component, ("mean", "dispersion"))
 
 
 def _component(tables: FitTables, component: str) -> tuple[LinearPredictor, slice]:

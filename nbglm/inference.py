@@ -10,6 +10,7 @@ import pandas as pd
 
 from nbglm.anova import TYPES, anova
 from nbglm.estimates import estimates, with_tests
+from nbglm.exceptions import OptionError
 from nbglm.hypotheses import check_component, read_hypothesis, t_test, wald_test
 from nbglm.intervals import FitIntervals, check_level
 from nbglm.overdispersion import overdispersion_tests
@@ -186,7 +187,7 @@ class FitInference(FitIntervals):
         """
         if typ not in TYPES:
             msg = f"typ={typ!r} is not one of 1, 2, 3."
-            raise ValueError(msg)
+            raise OptionError(msg)
         return anova(self, typ, method, n_jobs)
 
     def estimate(

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from nbglm.exceptions import NbglmWarning, did_you_mean, some_of
+from nbglm.exceptions import NbglmWarning, OptionError, check_choice, did_you_mean, some_of
 from nbglm.limits import profile_intervals
 from nbglm.status import COEF_STATUS
 from nbglm.tables import FitTables
@@ -40,7 +40,7 @@ def check_level(alpha: float, what: str = "alpha is the significance level") -> 
     """
     if not 0.0 < alpha < 1.0:
         msg = f"{what}, between 0 and 1; got {alpha}."
-        raise ValueError(msg)
+        raise OptionError(msg)
 
 
 @dataclass(frozen=True)
@@ -119,9 +119,7 @@ class FitIntervals(FitTables):
         without overdispersion it gives a lower limit of the log size, ``r > exp(lower)``.
         """
         check_level(alpha)
-        if method not in ("wald", "profile"):
-            msg = f"method={method!r} is not 'wald' or 'profile'."
-            raise ValueError(msg + did_you_mean(method, ("wald", "profile")))
+        check_choice("method", method, ("wald", "profile"))
         rows = self._chosen_genes(genes)
         columns = self._chosen_terms(terms)
         if method == "profile":
@@ -155,7 +153,7 @@ class FitIntervals(FitTables):
         for name in names:
             if name not in known:
                 msg = f"there is no term {name!r}; the terms are {some_of(known.unique(), 9)}."
-                raise ValueError(msg + did_you_mean(name, known))
+                raise OptionError(msg + did_you_mean(name, known))
         return np.flatnonzero(known.isin(names))
 
     def _limit_tables(

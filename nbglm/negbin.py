@@ -16,7 +16,7 @@ from nbglm.climb import will_compile
 from nbglm.clusters import CovarianceRule, covariance_rule
 from nbglm.counts import Counts, read_table
 from nbglm.design import Design, build_design
-from nbglm.exceptions import AlignmentError, NbglmWarning, RankError, did_you_mean, some_of
+from nbglm.exceptions import AlignmentError, NbglmWarning, RankError, check_choice, some_of
 from nbglm.fit import FitArrays, fit_blocks
 from nbglm.offset import cell_values
 from nbglm.problem import Problem, make_problem
@@ -35,12 +35,6 @@ __all__ = ["fit_design", "fit_negbin", "frequency_weights"]
 
 _RANK_RULES = ("drop", "min_norm", "raise")
 _SILENT_BELOW = 1.0  # seconds
-
-
-def _check_option(what: str, value: object, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        msg = f"{what}={value!r} is not one of {some_of(choices, 9)}."
-        raise ValueError(msg + did_you_mean(value, choices))
 
 
 def frequency_weights(weights: object, obs: pd.DataFrame) -> NDArray[np.float64] | None:
@@ -291,7 +285,7 @@ def fit_negbin(
     'ok'
     """
     started = time.perf_counter()
-    _check_option("rank_deficient", rank_deficient, _RANK_RULES)
+    check_choice("rank_deficient", rank_deficient, _RANK_RULES)
     memory = default_budget() if max_memory is None else parse_memory(max_memory)
     table = open_counts(data, obs=obs, layer=layer)
     # Designs first: a misspelt column should not wait for a file to be read.

@@ -14,7 +14,7 @@ import patsy
 from numpy.typing import NDArray
 
 from nbglm.columns import Column, freeze_column
-from nbglm.exceptions import FormulaError, did_you_mean, some_of
+from nbglm.exceptions import FormulaError, OptionError, did_you_mean, some_of
 from nbglm.formula import PreparedFormula, prepare_formula
 from nbglm.scope import Scope, parse_formula, plain_scope, used_columns
 
@@ -103,7 +103,7 @@ class LinearPredictor:
         try:
             constraint = patsy.DesignInfo(list(self.terms)).linear_constraint(written)
         except patsy.PatsyError as error:
-            raise ValueError(str(error).splitlines()[0]) from error
+            raise OptionError(str(error).splitlines()[0]) from error
         return np.asarray(constraint.coefs), np.asarray(constraint.constants).ravel()
 
     def rebuild(self, obs: pd.DataFrame) -> FloatArray:

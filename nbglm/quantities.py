@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nbglm.exceptions import HypothesisError, did_you_mean, some_of
+from nbglm.exceptions import HypothesisError, OptionError, check_choice, did_you_mean, some_of
 from nbglm.hypotheses import Hypothesis, check_component
 
 if TYPE_CHECKING:
@@ -55,9 +55,7 @@ class Quantity:
 
 
 def _check_scale(scale: str, component: str) -> None:
-    if scale not in SCALES:
-        msg = f"scale={scale!r} is not one of {some_of(SCALES, 9)}."
-        raise ValueError(msg + did_you_mean(scale, SCALES))
+    check_choice("scale", scale, SCALES)
     check_component(component)
 
 
@@ -135,10 +133,10 @@ def contrast_quantities(hypothesis: Hypothesis, scale: str, component: str) -> Q
     of_mean, of_size = _needs(scale, component)
     if of_mean and of_size:
         msg = f"scale={scale!r} needs rows of obs, not a contrast of coefficients."
-        raise ValueError(msg)
+        raise OptionError(msg)
     if scale == "alpha" and component == "mean":
         msg = "scale='alpha' is of the dispersion; pass component='dispersion'."
-        raise ValueError(msg)
+        raise OptionError(msg)
     rows = hypothesis.matrix
     return Quantity(
         pd.DataFrame({"contrast": list(hypothesis.labels)}),
@@ -250,7 +248,7 @@ def pairs_of(quantity: Quantity, scale: str) -> Quantity:
     """
     if scale in ("cv2", "var"):
         msg = f"scale={scale!r} has no pairwise differences; use 'log', 'response' or 'alpha'."
-        raise ValueError(msg)
+        raise OptionError(msg)
     names = quantity.labels.astype(str).agg(", ".join, axis=1)
     pairs = list(itertools.combinations(range(len(names)), 2))
     first, second = (np.array([pair[k] for pair in pairs], dtype=int) for k in (0, 1))

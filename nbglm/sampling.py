@@ -12,6 +12,8 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
+from nbglm.exceptions import InputTypeError, OptionError
+
 __all__ = ["draw_counts", "gene_stream", "seed_entropy"]
 
 FloatArray = NDArray[np.float64]
@@ -52,10 +54,10 @@ def seed_entropy(seed: int | np.random.SeedSequence | None) -> tuple[int, ...]:
         return (int(np.random.SeedSequence().entropy),)  # type: ignore[arg-type]
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
         msg = f"seed must be a whole number or None, not {seed!r} ({type(seed).__name__})."
-        raise TypeError(msg)
+        raise InputTypeError(msg)
     if seed < 0:
         msg = f"seed must not be negative; got {seed}."
-        raise ValueError(msg)
+        raise OptionError(msg)
     return (int(seed),)
 
 
@@ -122,7 +124,7 @@ def draw_counts(rng: np.random.Generator, mean: FloatArray, size: FloatArray) ->
             f"cannot draw a count with mean {mean[worst]:g} (row {worst}): the new rows lie "
             f"outside the range in which this gene's fit says anything."
         )
-        raise ValueError(msg)
+        raise OptionError(msg)
     overdispersed = np.isfinite(size) & (size > 0)
     shape = np.where(overdispersed, size, 1.0)
     # Both draws are made for every row, so that one gene's limits do not shift its other draws.

@@ -16,7 +16,7 @@ from nbglm.clusters import CovarianceRule, covariance_rule
 from nbglm.counts import Counts
 from nbglm.covariance import covariance_roots
 from nbglm.design import Design
-from nbglm.exceptions import did_you_mean
+from nbglm.exceptions import UnknownNameError, did_you_mean
 from nbglm.explain import explain_gene
 from nbglm.fit import FitArrays
 from nbglm.limits import limit_pvalues
@@ -99,7 +99,7 @@ class FitTables:
     def _position(self, gene: str) -> int:
         if gene not in self.gene_names:
             msg = f"there is no gene {gene!r} among the {len(self.gene_names)} of this fit."
-            raise KeyError(msg + did_you_mean(gene, self.gene_names))
+            raise UnknownNameError(msg + did_you_mean(gene, self.gene_names))
         return int(self.gene_names.get_loc(gene))
 
     # Coefficients ---------------------------------------------------------------------------

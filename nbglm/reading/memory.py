@@ -6,6 +6,8 @@ import numbers
 import re
 from pathlib import Path
 
+from nbglm.exceptions import OptionError
+
 __all__ = ["available_memory", "default_budget", "parse_memory", "written"]
 
 _UNITS = {
@@ -60,7 +62,7 @@ def parse_memory(value: object) -> int:
             f"max_memory={value!r} is not an amount of memory; give a positive number of bytes, or "
             f"a string such as '4GB' or '512 MiB' with one of the units {', '.join(_UNITS)}."
         )
-        raise ValueError(msg)
+        raise OptionError(msg)
     return int(size)
 
 

@@ -14,10 +14,10 @@ from numpy.typing import ArrayLike, NDArray
 from statsmodels.discrete.discrete_model import CountModel, DiscreteModel
 from statsmodels.tools.sm_exceptions import MissingDataError
 
-from nbglm.exceptions import AlignmentError, did_you_mean, some_of
+from nbglm.exceptions import AlignmentError, UnavailableError, check_choice, some_of
 from nbglm.likelihood import loglik, score
 
-__all__ = ["PREFIX", "WHICH", "NegBinLikelihood", "check_choice"]
+__all__ = ["PREFIX", "WHICH", "NegBinLikelihood"]
 
 FloatArray = NDArray[np.float64]
 
@@ -28,28 +28,6 @@ WHICH = ("mean", "dispersion", "var", "linear", "linear-dispersion", "prob")
 """What can be predicted."""
 
 _MISSING = ("none", "drop", "raise")
-
-
-def check_choice(what: str, value: str, choices: tuple[str, ...]) -> None:
-    """Refuse an unknown word.
-
-    Parameters
-    ----------
-    what : str
-        Name of the argument.
-    value : str
-        What was given.
-    choices : tuple of str
-        What is valid.
-
-    Raises
-    ------
-    ValueError
-        With the nearest valid choice.
-    """
-    if value not in choices:
-        msg = f"{what}={value!r} is not one of {some_of(choices, 9)}."
-        raise ValueError(msg + did_you_mean(value, choices))
 
 
 def _size_design(exog_dispersion: Any, n: int) -> tuple[Any, list[str]]:
@@ -198,7 +176,7 @@ class NegBinLikelihood(CountModel):
         """
         if not observed:
             msg = "expected second derivatives are offered as cov_type='eim' only."
-            raise NotImplementedError(msg)
+            raise UnavailableError(msg)
         factors = score(self.endog, *self._predictors(params)) * self._frequencies()[:, None]
         first, second = tuple(factors.T[:2]), tuple(factors.T[2:])
         return (first, second) if return_hessian else first

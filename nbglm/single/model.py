@@ -12,13 +12,20 @@ from numpy.typing import ArrayLike, NDArray
 from nbglm.clusters import covariance_rule
 from nbglm.counts import Counts, read_counts
 from nbglm.design import Design, build_design
-from nbglm.exceptions import AlignmentError, FormulaError, did_you_mean, some_of
+from nbglm.exceptions import (
+    AlignmentError,
+    FormulaError,
+    InputTypeError,
+    check_choice,
+    did_you_mean,
+    some_of,
+)
 from nbglm.negbin import fit_design, frequency_weights
 from nbglm.offset import offset_rules
 from nbglm.predictor import build_predictor, matrix_predictor
 from nbglm.results import NegBinResults
 from nbglm.scope import columns_of_formula, scope_of_caller
-from nbglm.single.likelihood import PREFIX, NegBinLikelihood, check_choice
+from nbglm.single.likelihood import PREFIX, NegBinLikelihood
 from nbglm.single.results import NegBinModelResults, NegBinModelResultsWrapper
 
 __all__ = ["NegBinModel", "gene_results"]
@@ -263,7 +270,7 @@ class NegBinModel(NegBinLikelihood):
             if name not in _OPTIMISER_OPTIONS:
                 msg = f"fit() has no argument {name!r}."
                 known = ("cov_type", "cov_kwds", *_OPTIMISER_OPTIONS)
-                raise TypeError(msg + did_you_mean(name, known))
+                raise InputTypeError(msg + did_you_mean(name, known))
         counts, design = self._data_and_design()
         kind = "oim" if cov_type == "nonrobust" else cov_type
         tables = fit_design(

@@ -15,12 +15,13 @@ from statsmodels.base._prediction_inference import (
 from statsmodels.discrete.discrete_model import CountResults
 
 from nbglm.contrasts import estimable
+from nbglm.exceptions import check_choice
 from nbglm.hypotheses import distinct_rows
 from nbglm.likelihood import loglik, score
 from nbglm.prediction import predict
 from nbglm.quantities import embedded
 from nbglm.results import NegBinResults
-from nbglm.single.likelihood import WHICH, check_choice
+from nbglm.single.likelihood import WHICH
 
 if TYPE_CHECKING:
     from nbglm.single.model import NegBinModel
