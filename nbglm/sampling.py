@@ -121,8 +121,8 @@ def draw_counts(rng: np.random.Generator, mean: FloatArray, size: FloatArray) ->
     if not np.all(np.isfinite(mean)) or mean.max(initial=0.0) > _LARGEST_MEAN:
         worst = int(np.argmax(np.where(np.isfinite(mean), mean, np.inf)))
         msg = (
-            f"cannot draw a count with mean {mean[worst]:g} (row {worst}): the new rows lie "
-            f"outside the range in which this gene's fit says anything."
+            f"cannot draw a count with mean {mean.ravel()[worst]:g} (row {worst}): the new rows "
+            f"lie outside the range in which this gene's fit says anything."
         )
         raise OptionError(msg)
     overdispersed = np.isfinite(size) & (size > 0)
@@ -130,4 +130,10 @@ def draw_counts(rng: np.random.Generator, mean: FloatArray, size: FloatArray) ->
     # Both draws are made for every row, so that one gene's limits do not shift its other draws.
     factor = rng.standard_gamma(shape) / shape
     rate = np.where(overdispersed, mean * factor, np.where(size > 0, mean, 0.0))
+    if rate.max(initial=0.0) > _LARGEST_MEAN:
+        msg = (
+            f"a draw exceeds what a 64-bit count can hold: a mean of {mean.max():g} with a size "
+            f"of {size.min():g} has counts without a bound."
+        )
+        raise OptionError(msg)
     return rng.poisson(rate)
