@@ -46,11 +46,19 @@ class Counts:
         Names of the genes, unique.
     obs : DataFrame
         Covariates, a row for each cell.
+    var : DataFrame or None
+        What the data say of the genes, a row for each; None if nothing.
     """
 
     matrix: Matrix
     genes: pd.Index
     obs: pd.DataFrame
+    var: pd.DataFrame | None = None
+
+    @property
+    def annotations(self) -> pd.DataFrame:
+        """A copy of what the data say of the genes, without columns if nothing."""
+        return pd.DataFrame(index=self.genes) if self.var is None else self.var.copy()
 
     @property
     def n_cells(self) -> int:
@@ -138,7 +146,7 @@ class Counts:
 
     def without_cells(self) -> Counts:
         """The same genes without any cell."""
-        return Counts(np.zeros((0, self.n_genes)), self.genes, self.obs.iloc[:0])
+        return Counts(np.zeros((0, self.n_genes)), self.genes, self.obs.iloc[:0], self.var)
 
 
 def read_counts(
@@ -230,7 +238,7 @@ def read_table(table: Table, budget: Budget, progress: bool | None = None) -> Co
         check_counts(checked, genes, cells, table.hint)
     else:
         checked = read_source(matrix, genes, cells, table.hint, budget, progress=progress)
-    return Counts(checked, genes, table.obs)
+    return Counts(checked, genes, table.obs, table.var)
 
 
 def _checked_array(

@@ -19,12 +19,14 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any, TypeVar
 
-from joblib import Parallel, delayed, effective_n_jobs
+import numpy as np
+from joblib import Parallel, cpu_count, delayed, effective_n_jobs
 from joblib.parallel import get_active_backend
 
 from nbglm.blas import one_blas_thread
+from nbglm.exceptions import InputTypeError, OptionError
 
-__all__ = ["block_size", "in_blocks", "wanted_jobs"]
+__all__ = ["block_size", "check_progress", "in_blocks", "wanted_jobs"]
 
 Block = TypeVar("Block")
 Shared = TypeVar("Shared")
@@ -33,10 +35,12 @@ Found = TypeVar("Found")
 _BLOCK_ENTRIES = 1 << 22  # entries of a block of genes, zeros included
 _BLOCK_GENES = 256
 _BLOCKS = 16  # at least, for the progress bar to move
+_MOST_JOBS = 1024  # joblib starts them all at once, whether there is work for them or not
+_MOST_JOBS_OF_A_CORE = 32
 _BLOCKS_OF_A_WORKER = 8  # at least, for the last ones to be done at about the same time
 
 
-def wanted_jobs(n_jobs: int | None) -> int | None:
+def wanted_jobs(n_jobs: object) -> int | None:
     """How many workers the user wants.
 
     joblib forgets ``parallel_config(n_jobs=...)`` where it turns to threads by itself.
@@ -51,6 +55,13 @@ def wanted_jobs(n_jobs: int | None) -> int | None:
     int or None
         `n_jobs`, or else what ``joblib.parallel_config`` says, if anything.
 
+    Raises
+    ------
+    TypeError
+        If it is no whole number.
+    ValueError
+        If it is 0, or more than a machine can start.
+
     Examples
     --------
     >>> from joblib import parallel_config
@@ -58,7 +69,43 @@ def wanted_jobs(n_jobs: int | None) -> int | None:
     ...     wanted_jobs(None), wanted_jobs(2)
     (3, 2)
     """
-    return get_active_backend()[1] if n_jobs is None else n_jobs
+    what, jobs = "n_jobs", n_jobs
+    if jobs is None:
+        what, jobs = "n_jobs of joblib.parallel_config", get_active_backend()[1]
+    if jobs is None:
+        return None
+    hint = "1 works in this process alone, -1 takes every core, None is as joblib is configured"
+    if isinstance(jobs, bool) or not isinstance(jobs, int | np.integer):
+        msg = f"{what} must be a whole number of workers, not {jobs!r}; {hint}."
+        raise InputTypeError(msg)
+    most = max(_MOST_JOBS, _MOST_JOBS_OF_A_CORE * cpu_count())
+    if jobs == 0 or jobs > most:
+        reason = "is no number of workers" if jobs == 0 else f"is more than {most} workers"
+        msg = f"{what}={jobs} {reason}; {hint} (this machine has {cpu_count()})."
+        raise OptionError(msg)
+    return int(jobs)
+
+
+def check_progress(progress: object) -> None:
+    """Refuse what is no answer to whether a progress bar is wanted.
+
+    Parameters
+    ----------
+    progress : bool or None
+        What was given.
+
+    Raises
+    ------
+    TypeError
+        If it is neither.
+
+    Examples
+    --------
+    >>> check_progress(None)
+    """
+    if progress is not None and not isinstance(progress, bool | np.bool_):
+        msg = f"progress must be True, False or None (where it takes long), not {progress!r}."
+        raise InputTypeError(msg)
 
 
 def block_size(cells: int, genes: int, n_jobs: int | None) -> int:

@@ -16,6 +16,7 @@ from nbglm.climb import will_compile
 from nbglm.clusters import CovarianceRule, covariance_rule
 from nbglm.counts import Counts, read_table
 from nbglm.design import Design, build_design
+from nbglm.dispatch import check_progress, wanted_jobs
 from nbglm.exceptions import AlignmentError, NbglmWarning, RankError, check_choice, some_of
 from nbglm.fit import FitArrays, fit_blocks
 from nbglm.offset import cell_values
@@ -263,8 +264,10 @@ def fit_negbin(
     RankError
         If a design has aliased columns and ``rank_deficient="raise"``.
     ValueError
-        If an option is unknown, `max_memory` is no amount of memory, or clusters are needed and
+        If an option is unknown, `n_jobs` or `max_memory` is no amount, or clusters are needed and
         not given.
+    TypeError
+        If `n_jobs` or `progress` is of another kind.
 
     Warns
     -----
@@ -286,6 +289,8 @@ def fit_negbin(
     """
     started = time.perf_counter()
     check_choice("rank_deficient", rank_deficient, _RANK_RULES)
+    check_progress(progress)
+    wanted_jobs(n_jobs)  # refused now, not when the data are read
     memory = default_budget() if max_memory is None else parse_memory(max_memory)
     table = open_counts(data, obs=obs, layer=layer)
     # Designs first: a misspelt column should not wait for a file to be read.

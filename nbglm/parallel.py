@@ -13,7 +13,7 @@ from typing import TypeVar
 from joblib import Parallel, delayed
 
 from nbglm.blas import one_blas_thread
-from nbglm.dispatch import wanted_jobs
+from nbglm.dispatch import check_progress, wanted_jobs
 
 __all__ = ["in_threads", "over_genes"]
 
@@ -84,6 +84,7 @@ def over_genes(
     """
     from tqdm import tqdm
 
+    check_progress(progress)
     chosen = list(genes)
     disable = None if progress is None else not progress
     return list(

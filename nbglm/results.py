@@ -15,6 +15,7 @@ from nbglm.exceptions import AlignmentError, NbglmError
 from nbglm.inference import FitInference
 from nbglm.intervals import check_level
 from nbglm.prediction import predict
+from nbglm.sampling import Seed
 from nbglm.status import GENE_STATUS
 
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ class NegBinResults(FitInference):
         *,
         offset: object = None,
         size_factors: object = None,
-        seed: int | None = None,
+        seed: Seed = None,
         n_jobs: int | None = None,
     ) -> AnnData:
         """Draw new counts from the fit.
@@ -173,21 +174,27 @@ class NegBinResults(FitInference):
             New rows; those of the fit by default.
         offset, size_factors : array_like or str, optional
             As in :meth:`predict`.
-        seed : int, optional
+        seed : int, SeedSequence, Generator or None
             Each gene has a random stream of its own, keyed by its name, so a seed gives the same
-            draws for any `n_jobs` and any subset of genes.
+            draws for any `n_jobs` and any subset of genes. A Generator is advanced by four
+            integers, a SeedSequence is not changed; see :func:`nbglm.sampling.seed_entropy`.
         n_jobs : int, optional
             As joblib understands it.
 
         Returns
         -------
         AnnData
-            Integer counts, sparse where that is smaller, with `obs` and the names of the genes.
+            ``X`` is a CSR matrix of integers (32 bits; 64 if a count needs them), beside `obs` and,
+            if the fit was of an AnnData, its ``var``.
 
         Raises
         ------
         NbglmError
-            If a gene did not converge, or has no finite mean on these rows.
+            If a gene did not converge.
+        ValueError
+            If a gene has no finite mean on these rows, or the seed is negative.
+        TypeError
+            If the seed is of another kind, such as a float.
         """
         from nbglm.simulation import simulate  # above this module there is only the simulator
 

@@ -8,27 +8,35 @@ where ``r / (r + mu)`` rounds to 1.
 from __future__ import annotations
 
 import hashlib
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nbglm.exceptions import InputTypeError, OptionError
 
-__all__ = ["draw_counts", "gene_stream", "seed_entropy"]
+__all__ = ["Seed", "draw_counts", "gene_stream", "seed_entropy"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
+Seed: TypeAlias = int | np.integer[Any] | np.random.SeedSequence | np.random.Generator | None
+"""What starts the random streams of all genes: see :func:`seed_entropy`."""
+
 _LARGEST_MEAN = 2.0**62
+_LARGEST_RATE = 2.0**63 - 10.0 * 2.0**31.5  # numpy's own: beyond, a count may not fit 64 bits
 
 
-def seed_entropy(seed: int | np.random.SeedSequence | None) -> tuple[int, ...]:
+def seed_entropy(seed: Seed) -> tuple[int, ...]:
     """Turn a seed into the integers that start every gene's stream.
 
     Parameters
     ----------
-    seed : int, SeedSequence or None
-        None takes fresh entropy from the operating system.
+    seed : int, SeedSequence, Generator or None
+        A whole number, from 0 on. A SeedSequence is only read: the same one gives the same streams
+        again, and ``SeedSequence(7)`` those of 7. A Generator gives four integers of 64 bits, by
+        which it is advanced, so that its next use starts other streams. None takes fresh entropy
+        from the operating system.
 
     Returns
     -------
@@ -39,21 +47,30 @@ def seed_entropy(seed: int | np.random.SeedSequence | None) -> tuple[int, ...]:
     ValueError
         If `seed` is negative.
     TypeError
-        If it is not a whole number.
+        If it is of another kind, such as a float.
 
     Examples
     --------
-    >>> seed_entropy(7)
-    (7,)
+    >>> seed_entropy(7), seed_entropy(np.random.SeedSequence(7))
+    ((7,), (7,))
+    >>> again = [seed_entropy(np.random.default_rng(1)) for _ in range(2)]
+    >>> again[0] == again[1], len(again[0])
+    (True, 4)
     """
-    if isinstance(seed, np.random.SeedSequence):
-        entropy = seed.entropy
-        start = (entropy or 0,) if entropy is None or isinstance(entropy, int) else tuple(entropy)
-        return (*start, *seed.spawn_key)
     if seed is None:
-        return (int(np.random.SeedSequence().entropy),)  # type: ignore[arg-type]
+        seed = np.random.SeedSequence()
+    if isinstance(seed, np.random.SeedSequence):
+        if isinstance(seed.entropy, int) and not seed.spawn_key:
+            return (seed.entropy,)
+        # Whatever else it was made of: entropy in several words, and its place among children.
+        return tuple(map(int, seed.generate_state(4, np.uint64)))
+    if isinstance(seed, np.random.Generator):
+        return tuple(map(int, seed.integers(2**64, size=4, dtype=np.uint64)))
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
-        msg = f"seed must be a whole number or None, not {seed!r} ({type(seed).__name__})."
+        msg = (
+            f"seed must be a whole number, None, or numpy's SeedSequence or Generator, not "
+            f"{seed!r} ({type(seed).__name__}); numpy.random.default_rng(0) makes a Generator."
+        )
         raise InputTypeError(msg)
     if seed < 0:
         msg = f"seed must not be negative; got {seed}."
@@ -108,7 +125,7 @@ def draw_counts(rng: np.random.Generator, mean: FloatArray, size: FloatArray) ->
     Raises
     ------
     ValueError
-        If a mean is not finite or too large to count up to.
+        If a mean, or what a tiny size makes of it, is not finite or too large to count up to.
 
     Examples
     --------
@@ -118,11 +135,13 @@ def draw_counts(rng: np.random.Generator, mean: FloatArray, size: FloatArray) ->
     >>> [round(float(counts.mean())) for counts in draws], [int(c.var()) > 5 for c in draws]
     ([0, 4, 4], [False, True, False])
     """
-    if not np.all(np.isfinite(mean)) or mean.max(initial=0.0) > _LARGEST_MEAN:
+    countable = np.isfinite(mean) & (mean <= _LARGEST_MEAN)
+    if not countable.all():
         worst = int(np.argmax(np.where(np.isfinite(mean), mean, np.inf)))
         msg = (
             f"cannot draw a count with mean {mean.ravel()[worst]:g} (row {worst}): the new rows "
-            f"lie outside the range in which this gene's fit says anything."
+            f"lie outside the range in which this gene's fit says anything, or their offset is "
+            f"too large."
         )
         raise OptionError(msg)
     overdispersed = np.isfinite(size) & (size > 0)
@@ -130,7 +149,7 @@ def draw_counts(rng: np.random.Generator, mean: FloatArray, size: FloatArray) ->
     # Both draws are made for every row, so that one gene's limits do not shift its other draws.
     factor = rng.standard_gamma(shape) / shape
     rate = np.where(overdispersed, mean * factor, np.where(size > 0, mean, 0.0))
-    if rate.max(initial=0.0) > _LARGEST_MEAN:
+    if rate.max(initial=0.0) > _LARGEST_RATE:
         msg = (
             f"a draw exceeds what a 64-bit count can hold: a mean of {mean.max():g} with a size "
             f"of {size.min():g} has counts without a bound."

@@ -1,4 +1,4 @@
-"""Samples from a fit, gene by gene, into the smaller of a sparse and a dense matrix."""
+"""Samples from a fit, gene by gene, into one sparse matrix."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
-from nbglm.exceptions import NbglmError
+from nbglm.exceptions import OptionError
 from nbglm.parallel import in_threads
 from nbglm.prediction import predict
 from nbglm.results import NegBinResults, require_converged
-from nbglm.sampling import draw_counts, gene_stream, seed_entropy
+from nbglm.sampling import Seed, draw_counts, gene_stream, seed_entropy
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -33,17 +33,19 @@ def _draw_block(
     offset: FloatArray,
     entropy: tuple[int, ...],
 ) -> sparse.csc_matrix:
-    """Counts of a block of genes as compressed sparse columns."""
+    """Counts of a block of genes as compressed sparse columns, as narrow as they allow."""
     mean, size = predict(results.arrays, x, z, offset, genes)
     columns = []
     for k, name in enumerate(results.gene_names[genes]):
         try:
             counts = draw_counts(gene_stream(entropy, name), mean[:, k], size[:, k])
-        except ValueError as error:
+        except OptionError as error:
             msg = f"gene {name!r}: {error}"
-            raise NbglmError(msg) from error
+            raise OptionError(msg) from error
         columns.append(sparse.csc_matrix(counts[:, None]))
-    return sparse.hstack(columns, format="csc")
+    block = sparse.hstack(columns, format="csc")
+    fits = block.data.max(initial=0) <= np.iinfo(np.int32).max
+    return block.astype(np.int32 if fits else np.int64)
 
 
 def simulate(
@@ -53,7 +55,7 @@ def simulate(
     z: FloatArray,
     offset: FloatArray,
     *,
-    seed: int | None,
+    seed: Seed,
     n_jobs: int | None,
 ) -> AnnData:
     """Draw an AnnData of counts.
@@ -66,7 +68,7 @@ def simulate(
         Covariates of the new cells.
     x, z, offset : ndarray
         Their designs and offset.
-    seed : int or None
+    seed : int, SeedSequence, Generator or None
         See :func:`nbglm.sampling.seed_entropy`.
     n_jobs : int or None
         As joblib understands it.
@@ -74,11 +76,14 @@ def simulate(
     Returns
     -------
     AnnData
+        ``X`` is a CSR matrix of 32-bit integers, or of 64-bit ones if a count needs them.
 
     Raises
     ------
     NbglmError
-        If a gene did not converge or has no finite mean on these rows.
+        If a gene did not converge.
+    ValueError
+        If a gene has no finite mean on these rows, or the seed is negative.
     """
     from anndata import AnnData
 
@@ -91,16 +96,11 @@ def simulate(
         return _draw_block(results, slice(start, start + step), x, z, offset, entropy)
 
     blocks = list(in_threads(draw, range(0, genes, step), n_jobs))
-    counts = sparse.hstack(blocks, format="csr")
-    fits = counts.nnz == 0 or counts.data.max() <= np.iinfo(np.int32).max
-    counts = counts.astype(np.int32 if fits else np.int64)
-    # An entry costs its value and its column number when sparse, its value alone when dense.
-    width = counts.data.itemsize
-    smaller = counts.nnz * (width + counts.indices.itemsize) < len(obs) * genes * width
     frame = obs.copy()
-    frame.index = frame.index.map(str)
+    # AnnData wants strings; map() would leave an empty index as it is.
+    frame.index = pd.Index([str(label) for label in obs.index], dtype=object, name=obs.index.name)
     return AnnData(
-        X=counts if smaller else counts.toarray(),
+        X=sparse.hstack(blocks, format="csr"),
         obs=frame,
-        var=pd.DataFrame(index=results.gene_names),
+        var=results.counts.annotations,
     )

@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
-from nbglm.exceptions import NbglmError
+from nbglm.exceptions import InputTypeError, UnavailableError, did_you_mean
 from nbglm.negbin import fit_negbin
 from nbglm.results import NegBinResults
+from nbglm.sampling import Seed
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 __all__ = ["NegBinRegressionSimulator"]
+
+_OPTIONS = tuple(
+    name
+    for name in signature(fit_negbin).parameters
+    if name not in ("data", "formula", "_frames_up")
+)
+
+
+def _check_options(options: Mapping[str, object]) -> None:
+    """Refuse what fit_negbin does not take, where it is said rather than at a later fit."""
+    for name in options:
+        if name not in _OPTIONS:
+            msg = f"{name!r} is no option of a fit; the options are {', '.join(_OPTIONS)}."
+            raise InputTypeError(msg + did_you_mean(name, _OPTIONS))
 
 
 class NegBinRegressionSimulator:
@@ -25,6 +40,11 @@ class NegBinRegressionSimulator:
     ----------
     **options
         Passed to :func:`nbglm.fit_negbin` by :meth:`fit`.
+
+    Raises
+    ------
+    TypeError
+        If an option is unknown.
 
     Examples
     --------
@@ -40,6 +60,7 @@ class NegBinRegressionSimulator:
     """
 
     def __init__(self, **options: Any) -> None:
+        _check_options(options)
         self.options = options
         self._results: NegBinResults | None = None
 
@@ -60,8 +81,16 @@ class NegBinRegressionSimulator:
         Returns
         -------
         NegBinRegressionSimulator
-            This object.
+            This object. If the fit fails it stays as it was.
+
+        Raises
+        ------
+        TypeError
+            If an option is unknown.
+        NbglmError
+            As :func:`nbglm.fit_negbin` raises it.
         """
+        _check_options(options)
         self._results = fit_negbin(data, formula, **{**self.options, **options}, _frames_up=1)
         return self
 
@@ -70,7 +99,7 @@ class NegBinRegressionSimulator:
         """The fit, with its inference."""
         if self._results is None:
             msg = "this simulator has not been fitted; call fit(adata, formula) first."
-            raise NbglmError(msg)
+            raise UnavailableError(msg)
         return self._results
 
     @property
@@ -79,30 +108,39 @@ class NegBinRegressionSimulator:
         return self.results.params
 
     def predict(
-        self, obs: pd.DataFrame | None = None, offset: object = None
+        self,
+        obs: pd.DataFrame | None = None,
+        offset: object = None,
+        *,
+        size_factors: object = None,
+        interval: float | None = None,
     ) -> dict[str, pd.DataFrame]:
         """Mean and size for given rows: see :meth:`nbglm.results.NegBinResults.predict`.
 
         Parameters
         ----------
         obs : DataFrame, optional
-            New rows.
-        offset : array_like or str, optional
-            Offset of the log mean.
+            New rows; those of the fit by default.
+        offset, size_factors : array_like or str, optional
+            Offset of the log mean, and factors of the mean; needed for new rows if the fit was
+            given arrays.
+        interval : float, optional
+            Level of confidence intervals, such as 0.95.
 
         Returns
         -------
         dict of DataFrame
             ``mean`` and ``dispersion``, cells x genes.
         """
-        return self.results.predict(obs, offset)
+        return self.results.predict(obs, offset, size_factors=size_factors, interval=interval)
 
     def sample(
         self,
         obs: pd.DataFrame | None = None,
         *,
         offset: object = None,
-        seed: int | np.integer[Any] | None = None,
+        size_factors: object = None,
+        seed: Seed = None,
         n_jobs: int | None = None,
     ) -> AnnData:
         """Draw counts for given rows: see :meth:`nbglm.results.NegBinResults.sample`.
@@ -110,10 +148,10 @@ class NegBinRegressionSimulator:
         Parameters
         ----------
         obs : DataFrame, optional
-            New rows.
-        offset : array_like or str, optional
-            Offset of the log mean.
-        seed : int, optional
+            New rows; those of the fit by default.
+        offset, size_factors : array_like or str, optional
+            As in :meth:`predict`.
+        seed : int, SeedSequence, Generator or None
             Makes the draws repeatable.
         n_jobs : int, optional
             As joblib understands it.
@@ -121,10 +159,10 @@ class NegBinRegressionSimulator:
         Returns
         -------
         AnnData
-            Integer counts.
+            Integer counts, as a CSR matrix.
         """
         return self.results.sample(
-            obs, offset=offset, seed=None if seed is None else int(seed), n_jobs=n_jobs
+            obs, offset=offset, size_factors=size_factors, seed=seed, n_jobs=n_jobs
         )
 
     def __repr__(self) -> str:

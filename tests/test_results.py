@@ -212,11 +212,14 @@ def test_a_subset_of_genes_has_the_same_draws(results, adata):
         np.testing.assert_array_equal(a, b)
 
 
-def test_the_smaller_format_is_chosen(rng):
-    table = np.column_stack([rng.poisson(0.05, 500), rng.poisson(0.02, 500)])
-    assert sparse.issparse(nbglm.fit_negbin(table, "~ 1", progress=False).sample(seed=0).X)
-    table = rng.poisson(30, (500, 2))
-    assert not sparse.issparse(nbglm.fit_negbin(table, "~ 1", progress=False).sample(seed=0).X)
+@pytest.mark.parametrize("mean", [0.01, 1.0, 300.0])
+def test_samples_are_csr_matrices_of_integers_whatever_the_data(rng, mean):
+    fit = nbglm.fit_negbin(rng.poisson(mean, (500, 2)), "~ 1", progress=False)
+    drawn = fit.sample(seed=0)
+    assert isinstance(drawn.X, sparse.csr_matrix)
+    assert drawn.X.dtype == np.int32
+    assert drawn.X.has_sorted_indices
+    assert drawn.X.data.all()
 
 
 @pytest.mark.parametrize("size", [0.05, 1.0, 30.0, 1e16, 1e300, np.inf])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -35,12 +35,15 @@ class Table:
         Covariates, a row for each cell.
     hint : str
         What to do if the values turn out to be no counts.
+    var : DataFrame or None
+        What the data say of the genes, a row for each; None if nothing.
     """
 
     matrix: Any
     genes: pd.Index
     obs: pd.DataFrame
     hint: str
+    var: pd.DataFrame | None = None
 
 
 def open_counts(
@@ -132,10 +135,14 @@ def _read_anndata(adata: AnnData, obs: object, layer: str | None) -> Table:
     hint = f"Pass raw counts, or name their layer= (there are {some_of(layers, 8)})"
     if adata.raw is not None:
         hint += "; adata.raw is not empty: adata.raw.to_adata() may hold them"
-    own = adata.obs
-    if not isinstance(own, pd.DataFrame):  # of anndata.experimental.read_lazy
-        own = own.to_memory()
-    return _table(matrix, pd.Index(adata.var_names.map(str)), own, hint + ".")
+    # Those of anndata.experimental.read_lazy are in a file.
+    own, var = (
+        frame if isinstance(frame, pd.DataFrame) else frame.to_memory()
+        for frame in (adata.obs, adata.var)
+    )
+    genes = pd.Index(adata.var_names.map(str))
+    table = _table(matrix, genes, own, hint + ".")
+    return replace(table, var=var.set_axis(genes, axis=0))
 
 
 def _matrix_of(adata: AnnData, layer: str | None) -> Any:
