@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nbglm.comparison import lr_frame
+from nbglm.comparison import LR_COLUMNS, lr_frame
 from nbglm.fit import FitArrays, fit_blocks
+from nbglm.genewise import gene_table
 from nbglm.predictor import LinearPredictor
 from nbglm.problem import make_problem
 
@@ -113,22 +114,31 @@ class _Fits:
         return self._done[columns]
 
 
+def _beside(columns: list[NDArray[np.generic]]) -> NDArray[np.generic]:
+    """Columns of all tests; none if there is no term to test."""
+    return np.column_stack(columns) if columns else np.zeros((0, 0))
+
+
 def anova(tables: FitTables, typ: int, method: str, n_jobs: int | None) -> pd.DataFrame:
     """Test each term: see :meth:`nbglm.results.NegBinResults.anova`."""
     fits = _Fits(tables, n_jobs)
-    parts = []
-    for step in _steps(tables, typ):
-        frame = lr_frame(
+    steps = list(_steps(tables, typ))
+    frames = [
+        lr_frame(
             fits.fit(step.full),
             fits.fit(step.reduced),
             fits.rows(step.full),
             fits.rows(step.reduced),
             method,
         )
-        labels = {"gene": tables.gene_names, "component": step.component, "term": step.term}
-        parts.append(pd.DataFrame({**labels, **frame}))
-    if not parts:
-        return pd.DataFrame(columns=["gene", "component", "term", "statistic", "df", "p_value"])
-    table = pd.concat(parts, ignore_index=True)
-    order = np.tile(np.arange(len(tables.gene_names)), len(parts))
-    return table.iloc[np.argsort(order, kind="stable")].reset_index(drop=True)
+        for step in steps
+    ]
+    labels = {
+        "component": [step.component for step in steps],
+        "term": [step.term for step in steps],
+    }
+    return gene_table(
+        tables.gene_names,
+        {name: _beside([frame[name] for frame in frames]) for name in LR_COLUMNS},
+        pd.DataFrame(labels),
+    )

@@ -4,34 +4,53 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import binom, chdtrc
+from scipy.special import binom
 
 from nbglm.basis import orthonormal_basis
 from nbglm.contrasts import all_poisson, informed_totals
-from nbglm.exceptions import AlignmentError, NbglmError, NbglmWarning, some_of
+from nbglm.exceptions import (
+    AlignmentError,
+    HypothesisError,
+    InputTypeError,
+    NbglmWarning,
+    OptionError,
+    some_of,
+)
 from nbglm.fit import FitArrays
-from nbglm.hypotheses import adjusted, distinct_rows
+from nbglm.genewise import gene_table
+from nbglm.hypotheses import distinct_rows, status_of_tests
+from nbglm.pvalues import Tail, check_method, chi2_mixture_tail, chi2_tail, p_columns
+from nbglm.status import GENE_STATUS
+from nbglm.tables import FitTables
 
-if TYPE_CHECKING:
-    from nbglm.tables import FitTables
-
-__all__ = ["compare", "lr_frame", "lr_test"]
+__all__ = ["LR_COLUMNS", "compare", "lr_frame", "lr_test"]
 
 FloatArray = NDArray[np.float64]
+
+LR_COLUMNS = (*("statistic", "df", "p_value", "log_p_value", "p_adjusted", "reference", "status"),)
+"""Columns of tables of likelihood-ratio tests."""
 
 _OUTSIDE = 1e-7  # length of a column outside a space, relative to its own, that puts it outside
 _LOWER = 1e-3  # by which a larger model may end below a smaller one before anybody is told
 
 
+def _require_fit(what: str, fit: object) -> None:
+    """Refuse what is no fit of many genes."""
+    if not isinstance(fit, FitTables):
+        msg = f"{what} must be the results of fit_negbin; it is a {type(fit).__name__}."
+        if type(fit).__name__.startswith("NegBinModelResults"):
+            msg += " Pass the fit of the whole table in place of the results of one gene."
+        raise InputTypeError(msg)
+
+
 def _require_same_data(full: FitTables, reduced: FitTables) -> None:
     same: dict[str, Callable[[], bool]] = {
         "genes": lambda: bool(full.gene_names.equals(reduced.gene_names)),
-        "cells": lambda: bool(full.counts.obs.index.equals(reduced.counts.obs.index)),
+        "cells": lambda: bool(full.counts.cells.equals(reduced.counts.cells)),
         "offsets": lambda: np.array_equal(full.design.offset, reduced.design.offset),
         "weights": lambda: np.array_equal(_cell_weight(full), _cell_weight(reduced)),
         "counts": lambda: full.counts.same_counts(reduced.counts),
@@ -71,7 +90,11 @@ def _not_nested(full: FitTables, reduced: FitTables) -> list[str]:
     ]
 
 
-def _mixture_tail(statistic: float, regular: int, size_rank: int, *, strata: bool) -> float:
+def _formulas(fit: FitTables) -> str:
+    return f"{fit.design.mean.formula.given!r} with {fit.design.dispersion.formula.given!r}"
+
+
+def _mixture_tail(statistic: float, regular: int, size_rank: int, *, strata: bool) -> Tail:
     """P-values if, under the smaller model, no cell is overdispersed.
 
     The size then has `size_rank` parameters on the boundary of their space. If they belong to
@@ -83,13 +106,7 @@ def _mixture_tail(statistic: float, regular: int, size_rank: int, *, strata: boo
         weights = {k: binom(size_rank, k) / 2.0**size_rank for k in range(size_rank + 1)}
     else:
         weights = {size_rank - 1: 0.5, size_rank: 0.5}
-    # With no degree of freedom all the mass lies at 0.
-    return float(
-        sum(
-            weight * (chdtrc(regular + k, statistic) if regular + k else statistic <= 0.0)
-            for k, weight in weights.items()
-        )
-    )
+    return chi2_mixture_tail(statistic, {regular + k: share for k, share in weights.items()})
 
 
 def lr_frame(
@@ -113,7 +130,8 @@ def lr_frame(
     Returns
     -------
     dict of ndarray, shape (genes,)
-        statistic, df, p_value, p_adjusted, reference (``chi2`` or ``mixture``).
+        statistic, df, p_value, log_p_value, p_adjusted, reference (``chi2`` or ``mixture``),
+        status.
     """
     difference = 2.0 * (full.llf - reduced.llf)
     converged = full.converged & reduced.converged
@@ -132,20 +150,21 @@ def lr_frame(
     df = of_mean + of_size
     tested = converged & (df > 0)
     statistic = np.where(tested, np.maximum(difference, 0.0), np.nan)
-    pvalues = np.asarray(chdtrc(np.maximum(df, 1), statistic))
+    tail = chi2_tail(statistic, df)
+    words = np.array(GENE_STATUS, dtype=object)[full.status]
     boundary = tested & (of_size > 0) & all_poisson(reduced, *reduced_rows)
     distinct = np.unique(full_rows[1], axis=0)
     strata = distinct.shape[0] == orthonormal_basis(distinct).rank
     for gene in np.flatnonzero(boundary):
-        pvalues[gene] = _mixture_tail(
+        tail.p[gene], tail.log_p[gene] = _mixture_tail(
             statistic[gene], int(of_mean[gene]), int(size_full[gene]), strata=strata
         )
     return {
         "statistic": statistic,
         "df": df,
-        "p_value": pvalues,
-        "p_adjusted": adjusted(pvalues[:, None], method)[:, 0],
+        **p_columns(tail, method),
         "reference": np.where(boundary, "mixture", "chi2").astype(object),
+        "status": status_of_tests(np.where(converged, words, "not_converged"), tested),
     }
 
 
@@ -163,7 +182,9 @@ def lr_test(full: FitTables, reduced: FitTables, *, method: str = "fdr_bh") -> p
     Returns
     -------
     DataFrame
-        One row a gene: statistic, df, p_value, p_adjusted, reference, status (of the larger fit).
+        Indexed by gene: statistic, df, p_value, log_p_value (natural logarithm, finite where
+        p_value underflows to 0), p_adjusted, reference, status. The status is that of the larger
+        fit; ``not_converged`` if either failed, ``not_identified`` if nothing can be tested.
         ``df`` counts what the gene's counts can tell of: an aliased column, or the size of cells
         whose mean is 0, adds none. ``reference`` is ``mixture`` where the smaller model shows no
         overdispersion at all, which puts the sizes of the larger one on the boundary.
@@ -172,8 +193,12 @@ def lr_test(full: FitTables, reduced: FitTables, *, method: str = "fdr_bh") -> p
     ------
     AlignmentError
         If the data differ.
-    NbglmError
-        If the models are not nested.
+    InputTypeError
+        If one is no fit.
+    HypothesisError
+        If the models are not nested, or the same.
+    OptionError
+        If the method is unknown.
 
     Warns
     -----
@@ -192,19 +217,29 @@ def lr_test(full: FitTables, reduced: FitTables, *, method: str = "fdr_bh") -> p
     >>> test["df"].item(), test["reference"].item(), bool(test["p_value"].item() < 1e-6)
     (1, 'chi2', True)
     """
+    for what, fit in (("the larger model", full), ("the smaller model", reduced)):
+        _require_fit(what, fit)
+    check_method(method)
     _require_same_data(full, reduced)
     outside = _not_nested(full, reduced)
+    swapped = not _not_nested(reduced, full)
     if outside:
-        hint = " Swap the two." if not _not_nested(reduced, full) else ""
+        hint = " Swap the two: lr_test(larger, smaller)." if swapped else ""
         msg = (
             f"the models are not nested: the larger one cannot make up {some_of(outside)} of the "
             f"smaller one.{hint}"
         )
-        raise NbglmError(msg)
+        raise HypothesisError(msg)
+    if swapped:
+        msg = (
+            f"the two models are the same ({_formulas(full)} and {_formulas(reduced)}): each can "
+            f"make up the other, and nothing is left to be tested."
+        )
+        raise HypothesisError(msg)
     frame = lr_frame(
         full.arrays, reduced.arrays, distinct_rows(full), distinct_rows(reduced), method
     )
-    return pd.DataFrame({**frame, "status": full.status.to_numpy()}, index=full.gene_names)
+    return gene_table(full.gene_names, frame)
 
 
 def compare(models: Mapping[str, FitTables], *, method: str = "fdr_bh") -> pd.DataFrame:
@@ -220,14 +255,17 @@ def compare(models: Mapping[str, FitTables], *, method: str = "fdr_bh") -> pd.Da
     Returns
     -------
     DataFrame
-        One row a gene and model: gene, model, llf, n_params, aic, bic, delta_aic and delta_bic
-        (from the best of the gene), and the likelihood-ratio test against the model before
-        (lr, lr_df, lr_pvalue, lr_p_adjusted), NaN where the two are not nested.
+        Indexed by gene and model: llf, n_params, aic, bic, delta_aic and delta_bic (from the best
+        of the gene), status of the fit, and the likelihood-ratio test against the model before:
+        lr, lr_df, lr_pvalue, lr_log_pvalue (natural logarithm), lr_p_adjusted and lr_status, which
+        says why there is none: ``first``, ``not_nested``, ``same_model``, or as in :func:`lr_test`.
 
     Raises
     ------
     AlignmentError
         If the data differ.
+    InputTypeError, OptionError
+        If the models are no mapping of names to fits, there are none, or the method is unknown.
 
     Examples
     --------
@@ -238,32 +276,62 @@ def compare(models: Mapping[str, FitTables], *, method: str = "fdr_bh") -> pd.Da
     >>> compare(fits)["delta_aic"].round(1).tolist()[1]
     0.0
     """
-    parts = []
-    before: FitTables | None = None
-    for name, fit in models.items():
-        part = pd.DataFrame(
-            {
-                "gene": fit.gene_names,
-                "model": name,
-                "llf": fit.llf.to_numpy(),
-                "n_params": fit.n_params,
-                "aic": fit.aic.to_numpy(),
-                "bic": fit.bic.to_numpy(),
-            }
+    if not isinstance(models, Mapping):
+        msg = (
+            f"compare needs a name for each model, such as "
+            f"compare({{'small': fit_1, 'large': fit_2}}); it was given a {type(models).__name__}."
         )
-        new = {"lr": np.nan, "lr_df": np.nan, "lr_pvalue": np.nan, "lr_p_adjusted": np.nan}
-        if before is not None:
-            _require_same_data(fit, before)
-            if not _not_nested(fit, before):
-                test = lr_test(fit, before, method=method)
-                values = test[["statistic", "df", "p_value", "p_adjusted"]].to_numpy().T
-                new = dict(zip(new, values, strict=True))
-        parts.append(part.assign(**new))
-        before = fit
-    table = pd.concat(parts, ignore_index=True)
+        raise InputTypeError(msg)
+    if not models:
+        msg = "compare was given no model; pass compare({'small': fit_1, 'large': fit_2})."
+        raise OptionError(msg)
+    check_method(method)
+    fits = list(models.values())
+    for name, fit in models.items():
+        _require_fit(f"the model {name!r}", fit)
+        _require_same_data(fit, fits[0])
+    columns = [_criteria(fit) for fit in fits]
     for criterion in ("aic", "bic"):
-        best = table.groupby("gene", sort=False)[criterion].transform("min")
-        table.insert(table.columns.get_loc("lr"), f"delta_{criterion}", table[criterion] - best)
-    genes = table["gene"].drop_duplicates()
-    order = table["gene"].map(dict(zip(genes, range(len(genes)), strict=True)))
-    return table.iloc[np.argsort(order.to_numpy(), kind="stable")].reset_index(drop=True)
+        best = np.min([column[criterion] for column in columns], axis=0)
+        for column in columns:
+            column[f"delta_{criterion}"] = column[criterion] - best
+    for k, fit in enumerate(fits):
+        columns[k] |= _against_before(fit, fits[k - 1] if k else None, method)
+    return gene_table(
+        fits[0].gene_names,
+        {name: np.column_stack([column[name] for column in columns]) for name in columns[0]},
+        pd.DataFrame({"model": list(models)}),
+    )
+
+
+def _criteria(fit: FitTables) -> dict[str, NDArray[np.generic]]:
+    return {
+        "llf": fit.llf.to_numpy(),
+        "n_params": np.full(len(fit.gene_names), fit.n_params),
+        "aic": fit.aic.to_numpy(),
+        "bic": fit.bic.to_numpy(),
+        "status": fit.status.to_numpy(),
+    }
+
+
+def _against_before(
+    fit: FitTables, before: FitTables | None, method: str
+) -> dict[str, NDArray[np.generic]]:
+    """Columns of the likelihood-ratio test of a model against the one before it."""
+    names = {name: f"lr_{name}" for name in ("df", "p_adjusted", "status")} | {
+        "statistic": "lr",
+        "p_value": "lr_pvalue",
+        "log_p_value": "lr_log_pvalue",
+    }
+    if before is None:
+        word = "first"
+    elif _not_nested(fit, before):
+        word = "not_nested"
+    elif not _not_nested(before, fit):
+        word = "same_model"
+    else:
+        test = lr_test(fit, before, method=method)
+        return {name: test[column].to_numpy() for column, name in names.items()}
+    none = np.full(len(fit.gene_names), np.nan)
+    empty: dict[str, NDArray[np.generic]] = dict.fromkeys(names.values(), none)
+    return empty | {"lr_status": np.full(none.shape, word, dtype=object)}

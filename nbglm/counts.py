@@ -45,20 +45,30 @@ class Counts:
     genes : Index
         Names of the genes, unique.
     obs : DataFrame
-        Covariates, a row for each cell.
-    var : DataFrame or None
-        What the data say of the genes, a row for each; None if nothing.
+        Covariates, a row for each cell; a copy of those that the counts were read with.
+    annotations : DataFrame
+        What the data say of the genes, a row for each; without columns if nothing.
     """
 
     matrix: Matrix
     genes: pd.Index
-    obs: pd.DataFrame
-    var: pd.DataFrame | None = None
+    _obs: pd.DataFrame
+    _var: pd.DataFrame | None = None
+
+    @property
+    def obs(self) -> pd.DataFrame:
+        """Covariates, a row for each cell; a new copy each time, so that nobody changes them."""
+        return self._obs.copy()
+
+    @property
+    def cells(self) -> pd.Index:
+        """Names of the cells."""
+        return self._obs.index.copy()
 
     @property
     def annotations(self) -> pd.DataFrame:
         """A copy of what the data say of the genes, without columns if nothing."""
-        return pd.DataFrame(index=self.genes) if self.var is None else self.var.copy()
+        return pd.DataFrame(index=self.genes) if self._var is None else self._var.copy()
 
     @property
     def n_cells(self) -> int:
@@ -146,7 +156,7 @@ class Counts:
 
     def without_cells(self) -> Counts:
         """The same genes without any cell."""
-        return Counts(np.zeros((0, self.n_genes)), self.genes, self.obs.iloc[:0], self.var)
+        return Counts(np.zeros((0, self.n_genes)), self.genes, self._obs.iloc[:0], self._var)
 
 
 def read_counts(
@@ -238,7 +248,9 @@ def read_table(table: Table, budget: Budget, progress: bool | None = None) -> Co
         check_counts(checked, genes, cells, table.hint)
     else:
         checked = read_source(matrix, genes, cells, table.hint, budget, progress=progress)
-    return Counts(checked, genes, table.obs, table.var)
+    # Copies: what becomes of the caller's tables afterwards is none of the fit's business.
+    var = None if table.var is None else table.var.copy()
+    return Counts(checked, genes, table.obs.copy(), var)
 
 
 def _checked_array(

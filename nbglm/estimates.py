@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from nbglm.contrasts import Combinations, estimable
-from nbglm.hypotheses import Hypothesis, combinations_of, distinct_rows, t_test
+from nbglm.genewise import gene_table
+from nbglm.hypotheses import Hypothesis, combinations_of, contrast_tests, distinct_rows
 from nbglm.prediction import predict
+from nbglm.pvalues import p_columns
 from nbglm.quantities import Quantity, embedded
 from nbglm.status import COEF_STATUS
 
@@ -78,7 +80,8 @@ def estimates(tables: FitTables, quantity: Quantity, scale: str, alpha: float) -
     Returns
     -------
     DataFrame
-        One row a gene and row: gene, labels, estimate, std_err, ci_lower, ci_upper, status.
+        One row a gene and row, indexed by gene and labels: estimate, std_err, ci_lower, ci_upper,
+        status.
     """
     genes, rows = len(tables.gene_names), len(quantity.labels)
     parts = [
@@ -104,17 +107,16 @@ def estimates(tables: FitTables, quantity: Quantity, scale: str, alpha: float) -
             lower, upper = np.exp(lower), np.exp(upper)
     for part in (error, lower, upper):
         part[~finite] = np.nan
-    labels = pd.concat([quantity.labels] * genes, ignore_index=True)
-    return pd.DataFrame(
+    return gene_table(
+        tables.gene_names,
         {
-            "gene": np.repeat(tables.gene_names.to_numpy(), rows),
-            **{name: labels[name] for name in labels},
-            "estimate": value.ravel(),
-            "std_err": error.ravel(),
-            "ci_lower": lower.ravel(),
-            "ci_upper": upper.ravel(),
-            "status": np.array(COEF_STATUS, dtype=object)[status].ravel(),
-        }
+            "estimate": value,
+            "std_err": error,
+            "ci_lower": lower,
+            "ci_upper": upper,
+            "status": np.array(COEF_STATUS, dtype=object)[status],
+        },
+        quantity.labels,
     )
 
 
@@ -137,15 +139,16 @@ def with_tests(
     Returns
     -------
     DataFrame
-        With z, p_value and p_adjusted before the status.
+        With z, p_value, log_p_value and p_adjusted before the status.
     """
     matrix = quantity.size if quantity.mean is None else quantity.mean
     if matrix is None:
         return table
     labels = tuple(quantity.labels.astype(str).agg(", ".join, axis=1))
-    tests = t_test(tables, Hypothesis(matrix, np.zeros(len(labels)), labels), 0.05, method)
-    names = ["z", "p_value", "p_adjusted"]
-    return table.drop(columns="status").assign(**tests[names], status=table["status"])
+    hypothesis = Hypothesis(matrix, np.zeros(len(labels)), labels)
+    z, tail = contrast_tests(tables, hypothesis, combinations_of(tables, matrix))
+    tests = {name: part.ravel() for name, part in {"z": z, **p_columns(tail, method)}.items()}
+    return table.drop(columns="status").assign(**tests, status=table["status"])
 
 
 def predict_intervals(
@@ -180,7 +183,7 @@ def predict_intervals(
         error = np.column_stack(
             [np.linalg.norm(rows @ root[columns], axis=1) for root in tables.root]
         )
-        error[~told.T | ~tables.converged.to_numpy()] = np.nan
+        error[~told.T | ~tables.arrays.converged] = np.nan
         half = -ndtri((1.0 - level) / 2.0) * error
         with np.errstate(invalid="ignore", over="ignore"):
             out |= {

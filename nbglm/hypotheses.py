@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import chdtrc, ndtr, ndtri
+from scipy.special import ndtri
 
 from nbglm.basis import orthonormal_basis
 from nbglm.constraint import Constraint, suprema
 from nbglm.contrasts import Combinations, combine, informed_ranks
 from nbglm.exceptions import HypothesisError, check_choice, did_you_mean, some_of
+from nbglm.genewise import gene_table
 from nbglm.predictor import LinearPredictor
+from nbglm.pvalues import Tail, chi2_tail, p_columns, two_sided_tail
 from nbglm.status import COEF_STATUS
 
 if TYPE_CHECKING:
@@ -24,11 +26,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Hypothesis",
-    "adjusted",
     "check_component",
     "combinations_of",
+    "contrast_tests",
     "distinct_rows",
     "read_hypothesis",
+    "status_of_tests",
     "t_test",
     "wald_test",
 ]
@@ -188,28 +191,30 @@ def combinations_of(tables: FitTables, matrix: FloatArray) -> Combinations:
     return combine(tables.arrays, tables.root, *distinct_rows(tables), matrix)
 
 
-def adjusted(pvalues: FloatArray, method: str) -> FloatArray:
-    """Adjust the p-values of each column for the number of genes tested, NaN aside.
+def status_of_tests(words: NDArray[np.object_], tested: NDArray[np.bool_]) -> NDArray[np.object_]:
+    """Status of each gene's test, which says why there is no p-value where there is none.
 
     Parameters
     ----------
-    pvalues : ndarray, shape (genes, tests)
-        P-values.
-    method : str
-        As in statsmodels' ``multipletests``: ``fdr_bh``, ``holm``, ``bonferroni``, ...
+    words : ndarray of str, shape (genes,)
+        Status of each gene.
+    tested : ndarray of bool, shape (genes,)
+        Whether it has a p-value.
 
     Returns
     -------
-    ndarray, shape (genes, tests)
-    """
-    from statsmodels.stats.multitest import multipletests
+    ndarray of str, shape (genes,)
+        ``not_identified`` in place of the gene's status where its counts say nothing of what was
+        to be tested.
 
-    out = np.full(pvalues.shape, np.nan)
-    for column, values in enumerate(pvalues.T):
-        tested = np.isfinite(values)
-        if tested.any():
-            out[tested, column] = multipletests(values[tested], method=method)[1]
-    return out
+    Examples
+    --------
+    >>> words = np.array(["ok", "ok", "all_zero"], dtype=object)
+    >>> status_of_tests(words, np.array([True, False, False])).tolist()
+    ['ok', 'not_identified', 'all_zero']
+    """
+    known = tested | np.isin(words.astype(str), ("not_converged", "all_zero"))
+    return np.where(known, words, "not_identified").astype(object)
 
 
 def _ratios(tables: FitTables, hypothesis: Hypothesis, genes: NDArray[np.intp]) -> FloatArray:
@@ -219,31 +224,55 @@ def _ratios(tables: FitTables, hypothesis: Hypothesis, genes: NDArray[np.intp]) 
     return np.asarray(2.0 * np.maximum(0.0, tables.arrays.llf[genes] - null))
 
 
-def t_test(tables: FitTables, hypothesis: Hypothesis, alpha: float, method: str) -> pd.DataFrame:
-    """Test each combination by itself: see :meth:`nbglm.results.NegBinResults.t_test`."""
-    found = combinations_of(tables, hypothesis.matrix)
+def contrast_tests(
+    tables: FitTables, hypothesis: Hypothesis, found: Combinations
+) -> tuple[FloatArray, Tail]:
+    """Statistics and p-values of each combination by itself.
+
+    Parameters
+    ----------
+    tables : FitTables
+        The fit.
+    hypothesis : Hypothesis
+        The combinations.
+    found : Combinations
+        Their estimates.
+
+    Returns
+    -------
+    z : ndarray, shape (genes, combinations)
+        NaN where the estimate is not finite.
+    tail : Tail
+        Of the Wald tests; of likelihood ratios where the estimate is infinite.
+    """
     with np.errstate(divide="ignore", invalid="ignore"):
         statistic = (found.estimate - hypothesis.constants) / found.std_err
-    pvalues = np.asarray(2.0 * ndtr(-np.abs(statistic)))
+    tail = two_sided_tail(statistic)
     at_limit = np.isin(found.status, _AT_LIMIT)
     for k in np.flatnonzero(at_limit.any(axis=0)):
         genes = np.flatnonzero(at_limit[:, k])
-        pvalues[genes, k] = chdtrc(1, _ratios(tables, hypothesis.rows([int(k)]), genes))
+        ratios = chi2_tail(_ratios(tables, hypothesis.rows([int(k)]), genes), 1)
+        tail.p[genes, k], tail.log_p[genes, k] = ratios
+    return statistic, tail
+
+
+def t_test(tables: FitTables, hypothesis: Hypothesis, alpha: float, method: str) -> pd.DataFrame:
+    """Test each combination by itself: see :meth:`nbglm.results.NegBinResults.t_test`."""
+    found = combinations_of(tables, hypothesis.matrix)
+    statistic, tail = contrast_tests(tables, hypothesis, found)
     half = -ndtri(alpha / 2.0) * found.std_err
-    genes, rows = found.estimate.shape
-    return pd.DataFrame(
+    return gene_table(
+        tables.gene_names,
         {
-            "gene": np.repeat(tables.gene_names.to_numpy(), rows),
-            "contrast": np.tile(np.array(hypothesis.labels, dtype=object), genes),
-            "estimate": found.estimate.ravel(),
-            "std_err": found.std_err.ravel(),
-            "z": statistic.ravel(),
-            "p_value": pvalues.ravel(),
-            "p_adjusted": adjusted(pvalues, method).ravel(),
-            "ci_lower": (found.estimate - half).ravel(),
-            "ci_upper": (found.estimate + half).ravel(),
-            "status": np.array(COEF_STATUS, dtype=object)[found.status].ravel(),
-        }
+            "estimate": found.estimate,
+            "std_err": found.std_err,
+            "z": statistic,
+            **p_columns(tail, method),
+            "ci_lower": found.estimate - half,
+            "ci_upper": found.estimate + half,
+            "status": np.array(COEF_STATUS, dtype=object)[found.status],
+        },
+        pd.DataFrame({"contrast": list(hypothesis.labels)}),
     )
 
 
@@ -278,20 +307,18 @@ def wald_test(tables: FitTables, hypothesis: Hypothesis, method: str) -> pd.Data
     statistic[regular] = _wald_statistics(distance[regular], root)
     # Where an estimate is infinite there is no Wald statistic, but there is a likelihood ratio.
     rank = informed_ranks(tables.arrays, *distinct_rows(tables), hypothesis.matrix)
-    by_ratio = np.flatnonzero(~regular & tables.converged.to_numpy() & (rank > 0))
+    by_ratio = np.flatnonzero(~regular & tables.arrays.converged & (rank > 0))
     if by_ratio.size:
         statistic[by_ratio] = _ratios(tables, hypothesis, by_ratio)
     test = np.where(regular, "wald", "none").astype(object)
     test[by_ratio] = "lr"
-    pvalues = np.asarray(chdtrc(rank, statistic))
-    return pd.DataFrame(
+    return gene_table(
+        tables.gene_names,
         {
             "statistic": statistic,
             "df": rank,
-            "p_value": pvalues,
-            "p_adjusted": adjusted(pvalues[:, None], method)[:, 0],
+            **p_columns(chi2_tail(statistic, rank), method),
             "test": test,
-            "status": tables.status.to_numpy(),
+            "status": status_of_tests(tables.status.to_numpy(), np.isfinite(statistic)),
         },
-        index=tables.gene_names,
     )

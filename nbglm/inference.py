@@ -11,6 +11,7 @@ import pandas as pd
 from nbglm.anova import TYPES, anova
 from nbglm.estimates import estimates, with_tests
 from nbglm.exceptions import OptionError
+from nbglm.genewise import gene_table
 from nbglm.hypotheses import check_component, read_hypothesis, t_test, wald_test
 from nbglm.intervals import FitIntervals, check_level
 from nbglm.overdispersion import overdispersion_tests
@@ -328,4 +329,4 @@ class FitInference(FitIntervals):
             constant=self.arrays if constant else None,
             n_jobs=n_jobs,
         )
-        return pd.DataFrame(tests, self.gene_names)
+        return gene_table(self.counts.genes, tests)

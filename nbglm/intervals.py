@@ -184,8 +184,8 @@ class FitIntervals(FitTables):
         Returns
         -------
         DataFrame
-            One row a coefficient: gene, component, term, coef, std_err, z, p_value, ci_lower,
-            ci_upper, status.
+            One row a coefficient: gene, component, term, coef, std_err, z, p_value, log_p_value
+            (natural logarithm, finite where p_value underflows to 0), ci_lower, ci_upper, status.
         """
         check_level(alpha)
         lower, upper = self._limits(alpha)
@@ -198,7 +198,8 @@ class FitIntervals(FitTables):
                 "coef": self.arrays.coef.ravel(),
                 "std_err": self._std_err.ravel(),
                 "z": self._z.ravel(),
-                "p_value": self._p.ravel(),
+                "p_value": self._tail.p.ravel(),
+                "log_p_value": self._tail.log_p.ravel(),
                 "ci_lower": lower.ravel(),
                 "ci_upper": upper.ravel(),
                 "status": np.array(COEF_STATUS, dtype=object)[self.arrays.coef_status].ravel(),

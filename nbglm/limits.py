@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import chdtrc
 
 from nbglm.constraint import Constraint, suprema
 from nbglm.counts import Counts
@@ -12,6 +11,7 @@ from nbglm.fit import FitArrays
 from nbglm.parallel import over_genes
 from nbglm.problem import Problem
 from nbglm.profile import Estimate, profile_limits
+from nbglm.pvalues import Tail, chi2_tail
 from nbglm.status import COEF_STATUS
 
 __all__ = ["limit_pvalues", "profile_intervals"]
@@ -91,7 +91,7 @@ def profile_intervals(
     return limits
 
 
-def limit_pvalues(fit: FitArrays, problem: Problem, counts: Counts, genes: IntArray) -> FloatArray:
+def limit_pvalues(fit: FitArrays, problem: Problem, counts: Counts, genes: IntArray) -> Tail:
     """Likelihood-ratio p-values of the coefficients whose estimates are infinite.
 
     Parameters
@@ -103,13 +103,13 @@ def limit_pvalues(fit: FitArrays, problem: Problem, counts: Counts, genes: IntAr
 
     Returns
     -------
-    ndarray, shape (len(genes), p + q)
+    Tail, shape (len(genes), p + q)
         NaN for all other coefficients.
     """
-    pvalues = np.full((genes.size, fit.coef.shape[1]), np.nan)
+    statistic = np.full((genes.size, fit.coef.shape[1]), np.nan)
     at_limit = np.isin(fit.coef_status[genes], _AT_LIMIT)
     for k in map(int, np.flatnonzero(at_limit.any(axis=0))):
         rows = np.flatnonzero(at_limit[:, k])
         null = suprema(Constraint.of_coefficient(problem, k).at(0.0), counts, genes[rows])
-        pvalues[rows, k] = chdtrc(1, 2.0 * np.maximum(0.0, fit.llf[genes[rows]] - null))
-    return pvalues
+        statistic[rows, k] = 2.0 * np.maximum(0.0, fit.llf[genes[rows]] - null)
+    return chi2_tail(statistic, 1)

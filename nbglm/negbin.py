@@ -59,7 +59,7 @@ def frequency_weights(weights: object, obs: pd.DataFrame) -> NDArray[np.float64]
     """
     if weights is None:
         return None
-    values = cell_values("weights", weights, obs)
+    values = cell_values("weights", weights, obs).copy()  # what the caller does to his is his
     if np.any(values < 0):
         row = int(np.argmax(values < 0))
         msg = f"weights must not be negative; the one of {obs.index[row]!r} is {values[row]:g}."
@@ -114,7 +114,7 @@ def _report(results: NegBinResults, progress: bool | None) -> None:
     statuses = ", ".join(f"{words[word]} {word}" for word in GENE_STATUS[::-1] if word in words)
     if progress or (progress is None and results.seconds >= _SILENT_BELOW):
         _say(f"{len(results.status)} genes fitted in {results.seconds:.1f} s: {statuses}")
-    failed = results.gene_names[~results.converged.to_numpy()]
+    failed = results.gene_names[~results.arrays.converged]
     if len(failed):
         msg = (
             f"{len(failed)} of {len(results.status)} genes did not converge: {some_of(failed)}. "

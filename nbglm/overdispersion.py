@@ -21,12 +21,12 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import chdtrc, ndtr
 
 from nbglm.counts import Counts
 from nbglm.fit import FitArrays, fit_blocks
 from nbglm.prediction import predict
 from nbglm.problem import Problem, make_problem
+from nbglm.pvalues import chi2_mixture_tail, upper_tail
 from nbglm.status import GENE_STATUS
 
 __all__ = ["overdispersion_tests"]
@@ -102,8 +102,8 @@ def overdispersion_tests(
     Returns
     -------
     dict of ndarray, shape (genes,)
-        ``score``, ``score_pvalue``, ``lr``, ``lr_pvalue``; NaN for genes without a count, the last
-        two also for genes whose fit failed.
+        ``score`` and ``lr``, each with ``<test>_pvalue`` and ``<test>_log_pvalue`` (natural
+        logarithm); NaN for genes without a count, those of ``lr`` also for genes whose fit failed.
     """
     problem = make_problem(x, np.ones((x.shape[0], 1)), offset, weights)
     if constant is None:
@@ -113,9 +113,12 @@ def overdispersion_tests(
     cell_weight = np.ones(x.shape[0]) if weights is None else weights
     score = _score_statistics(poisson, counts, x, offset, cell_weight)
     ratio = _likelihood_ratios(poisson, constant)
+    of_score, of_ratio = upper_tail(score), chi2_mixture_tail(ratio, {0: 0.5, 1: 0.5})
     return {
         "score": score,
-        "score_pvalue": ndtr(-score),
+        "score_pvalue": of_score.p,
+        "score_log_pvalue": of_score.log_p,
         "lr": ratio,
-        "lr_pvalue": np.where(ratio == 0.0, 1.0, 0.5 * chdtrc(1, ratio)),
+        "lr_pvalue": of_ratio.p,
+        "lr_log_pvalue": of_ratio.log_p,
     }

@@ -77,7 +77,7 @@ class NegBinResults(FitInference):
         with np.errstate(divide="ignore", invalid="ignore"):
             scale = np.sqrt(mean + mean**2 / size)
             residual = np.where((mean == 0) & (y == 0), 0.0, (y - mean) / scale)
-        return pd.DataFrame(residual, self.counts.obs.index, self.gene_names)
+        return pd.DataFrame(residual, self.counts.cells, self.gene_names)
 
     def _rows(
         self, obs: pd.DataFrame | None, offset: object, size_factors: object
@@ -250,7 +250,7 @@ def require_converged(results: NegBinResults) -> None:
     NbglmError
         If a gene did not converge.
     """
-    failed = results.gene_names[~results.converged.to_numpy()]
+    failed = results.gene_names[~results.arrays.converged]
     if len(failed):
         msg = (
             f"{len(failed)} genes did not converge (the first is {failed[0]!r}); "

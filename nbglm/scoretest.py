@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import chdtrc
 
 from nbglm.basis import orthonormal_basis
 from nbglm.exceptions import HypothesisError
 from nbglm.expected import expected_size_information
-from nbglm.hypotheses import adjusted
+from nbglm.genewise import gene_table
 from nbglm.layout import Layout, make_layout
 from nbglm.likelihood import score
 from nbglm.parallel import over_genes
 from nbglm.prediction import predict
+from nbglm.pvalues import chi2_tail, p_columns
 
 if TYPE_CHECKING:
     from nbglm.tables import FitTables
@@ -164,15 +164,13 @@ def score_test(
 
     found = np.array(over_genes(one, range(len(tables.gene_names)), n_jobs))
     statistic, df = found[:, 0], found[:, 1].astype(np.int64)
-    statistic[~tables.converged.to_numpy() | (df == 0)] = np.nan
-    pvalues = np.asarray(chdtrc(np.maximum(df, 1), statistic))
-    return pd.DataFrame(
+    statistic[~tables.arrays.converged | (df == 0)] = np.nan
+    return gene_table(
+        tables.gene_names,
         {
             "statistic": statistic,
             "df": df,
-            "p_value": pvalues,
-            "p_adjusted": adjusted(pvalues[:, None], method)[:, 0],
+            **p_columns(chi2_tail(statistic, df), method),
             "status": tables.status.to_numpy(),
         },
-        index=tables.gene_names,
     )

@@ -1,26 +1,31 @@
-"""Coefficients and their inference as labelled tables: a row a term, a column a gene."""
+"""Coefficients and their inference as labelled tables: a row a term, a column a gene.
+
+Every table is made anew from the arrays of the fit, which are read-only: whoever writes into one
+changes his own copy, and nothing else that the fit says.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import ndtr
 
 from nbglm.clusters import CovarianceRule, covariance_rule
 from nbglm.counts import Counts
 from nbglm.covariance import covariance_roots
 from nbglm.design import Design
-from nbglm.exceptions import UnknownNameError, did_you_mean
+from nbglm.exceptions import InputTypeError, UnknownNameError, did_you_mean
 from nbglm.explain import explain_gene
 from nbglm.fit import FitArrays
+from nbglm.genewise import gene_index
 from nbglm.limits import limit_pvalues
 from nbglm.problem import Problem, make_problem
+from nbglm.pvalues import Tail, two_sided_tail
 from nbglm.status import COEF_STATUS, GENE_STATUS
 
 __all__ = ["FitTables"]
@@ -59,6 +64,13 @@ class FitTables:
     rank_deficient: str
     seconds: float
 
+    def __post_init__(self) -> None:
+        """Let nobody write into what all tables are made of."""
+        arrays = [getattr(self.arrays, field.name) for field in fields(self.arrays)]
+        for array in (*arrays, self.design.offset, self.weights):
+            if array is not None:
+                array.flags.writeable = False
+
     @cached_property
     def problem(self) -> Problem:
         """Designs, offsets and weights as the fit used them."""
@@ -75,9 +87,9 @@ class FitTables:
     @property
     def gene_names(self) -> pd.Index:
         """Names of the genes, in the order of the data."""
-        return self.counts.genes
+        return self.counts.genes.copy()
 
-    @cached_property
+    @property
     def coef_names(self) -> pd.MultiIndex:
         """``(component, term)`` of every coefficient, those of the mean first."""
         pairs = [("mean", term) for term in self.design.mean.terms]
@@ -87,24 +99,33 @@ class FitTables:
     def _split(self, values: NDArray[np.generic]) -> dict[str, pd.DataFrame]:
         """An array of shape (genes, p + q) as tables terms x genes."""
         p = len(self.design.mean.terms)
-        genes = self.gene_names
+        genes = self.counts.genes
         return {
-            "beta": pd.DataFrame(values[:, :p].T, list(self.design.mean.terms), genes),
-            "gamma": pd.DataFrame(values[:, p:].T, list(self.design.dispersion.terms), genes),
+            name: pd.DataFrame(part.T, list(predictor.terms), genes.copy(), copy=True)
+            for name, part, predictor in (
+                ("beta", values[:, :p], self.design.mean),
+                ("gamma", values[:, p:], self.design.dispersion),
+            )
         }
 
     def _per_gene(self, values: NDArray[np.generic], name: str) -> pd.Series:
-        return pd.Series(values, index=self.gene_names, name=name)
+        return pd.Series(values, gene_index(self.counts.genes), name=name, copy=True)
 
     def _position(self, gene: str) -> int:
-        if gene not in self.gene_names:
-            msg = f"there is no gene {gene!r} among the {len(self.gene_names)} of this fit."
-            raise UnknownNameError(msg + did_you_mean(gene, self.gene_names))
-        return int(self.gene_names.get_loc(gene))
+        names = self.counts.genes
+        if isinstance(gene, str) and gene in names:
+            return int(names.get_loc(gene))
+        if not isinstance(gene, str | int | np.integer):
+            msg = f"a gene is chosen by its name, a string, not by a {type(gene).__name__}."
+            raise InputTypeError(msg)
+        msg = f"there is no gene {gene!r} among the {len(names)} of this fit."
+        if not isinstance(gene, str) and -len(names) <= gene < len(names):
+            msg += f" Genes are chosen by name; the one at position {gene} is {names[gene]!r}."
+        raise UnknownNameError(msg + did_you_mean(gene, names))
 
     # Coefficients ---------------------------------------------------------------------------
 
-    @cached_property
+    @property
     def params(self) -> dict[str, pd.DataFrame]:
         """Coefficients: ``beta`` of the log mean and ``gamma`` of the log size, terms x genes.
 
@@ -117,7 +138,7 @@ class FitTables:
         """Factors of the covariances of all genes, ``root @ root.T``, shape (genes, k, k)."""
         if self.cov.kind == "oim":
             return self.arrays.root  # without a look at the design
-        return covariance_roots(
+        root = covariance_roots(
             self.cov.kind,
             self.arrays,
             self.counts,
@@ -128,13 +149,19 @@ class FitTables:
             groups=self.cov.groups,
             use_correction=self.cov.use_correction,
         )
+        root.flags.writeable = False
+        return root
 
     @cached_property
     def _std_err(self) -> FloatArray:
         length = np.linalg.norm(self.root, axis=2)
         return np.where(self.arrays.known, length, np.nan)
 
-    @cached_property
+    def std_err_of(self, position: int) -> FloatArray:
+        """Column of :attr:`bse` for one gene, ``[beta, gamma]``, by its position."""
+        return self._std_err[position].copy()
+
+    @property
     def bse(self) -> dict[str, pd.DataFrame]:
         """Standard errors of :attr:`params`; NaN where an estimate is not finite."""
         return self._split(self._std_err)
@@ -144,29 +171,31 @@ class FitTables:
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.asarray(self.arrays.coef / self._std_err)
 
-    @cached_property
+    @property
     def tvalues(self) -> dict[str, pd.DataFrame]:
         """Coefficients divided by their standard errors (asymptotically normal)."""
         return self._split(self._z)
 
     @cached_property
-    def _p(self) -> FloatArray:
-        return self._pvalues(np.arange(len(self.gene_names)))
+    def _tail(self) -> Tail:
+        return self._tail_of(np.arange(len(self.counts.genes)))
 
-    def _pvalues(self, genes: IntArray) -> FloatArray:
+    def _tail_of(self, genes: IntArray) -> Tail:
         """Wald p-values, and those of likelihood ratios for infinite estimates."""
-        wald = 2.0 * ndtr(-np.abs(self._z[genes]))
+        wald = two_sided_tail(self._z[genes])
         infinite = np.isinf(self.arrays.coef[genes])
         if not infinite.any():
-            return np.asarray(wald)
+            return wald
         ratio = limit_pvalues(self.arrays, self.problem, self.counts, genes)
-        return np.where(infinite, ratio, wald)
+        return Tail(
+            *(np.where(infinite, one, other) for one, other in zip(ratio, wald, strict=True))
+        )
 
-    def pvalues_of(self, position: int) -> FloatArray:
-        """Column of :attr:`pvalues` for one gene, ``[beta, gamma]``, by its position."""
-        return self._pvalues(np.array([position]))[0]
+    def pvalues_of(self, position: int) -> Tail:
+        """Columns of :attr:`pvalues` and :attr:`log_pvalues` for one gene, by its position."""
+        return Tail(*(part[0] for part in self._tail_of(np.array([position]))))
 
-    @cached_property
+    @property
     def pvalues(self) -> dict[str, pd.DataFrame]:
         """Two-sided p-values of the tests that a coefficient is 0.
 
@@ -175,7 +204,15 @@ class FitTables:
         the hypothesis is ``r = 1``, not the absence of overdispersion: see
         :meth:`overdispersion_test`.
         """
-        return self._split(self._p)
+        return self._split(self._tail.p)
+
+    @property
+    def log_pvalues(self) -> dict[str, pd.DataFrame]:
+        """Natural logarithms of :attr:`pvalues`, finite where these underflow to 0.
+
+        ``-log_pvalues["beta"] / numpy.log(10)`` is what a volcano plot shows.
+        """
+        return self._split(self._tail.log_p)
 
     def cov_params(self, gene: str) -> pd.DataFrame:
         """Covariance matrix of all coefficients of one gene.
@@ -233,7 +270,7 @@ class FitTables:
 
     # One number for each gene ---------------------------------------------------------------
 
-    @cached_property
+    @property
     def llf(self) -> pd.Series:
         """Maximised log-likelihood, with its ``lgamma(y + 1)`` terms; its supremum at a limit."""
         return self._per_gene(self.arrays.llf, "llf")
@@ -260,32 +297,32 @@ class FitTables:
         """Number of cells minus the number of coefficients."""
         return self.nobs - self.n_params
 
-    @cached_property
+    @property
     def aic(self) -> pd.Series:
         """Akaike's criterion, ``-2 llf + 2 n_params``."""
         return (-2.0 * self.llf + 2.0 * self.n_params).rename("aic")
 
-    @cached_property
+    @property
     def bic(self) -> pd.Series:
         """Bayesian criterion, ``-2 llf + log(nobs) n_params``."""
         return (-2.0 * self.llf + np.log(self.nobs) * self.n_params).rename("bic")
 
-    @cached_property
+    @property
     def status(self) -> pd.Series:
         """What happened to each gene: one of the words of :data:`nbglm.status.GENE_STATUS`."""
         return self._per_gene(np.array(GENE_STATUS, dtype=object)[self.arrays.status], "status")
 
-    @cached_property
+    @property
     def coef_status(self) -> dict[str, pd.DataFrame]:
         """What happened to each coefficient, in the shape of :attr:`params`."""
         return self._split(np.array(COEF_STATUS, dtype=object)[self.arrays.coef_status])
 
-    @cached_property
+    @property
     def converged(self) -> pd.Series:
         """False for genes whose status is ``not_converged``, True for all others."""
-        return (self.status != "not_converged").rename("converged")
+        return self._per_gene(self.arrays.converged, "converged")
 
-    @cached_property
+    @property
     def n_iter(self) -> pd.Series:
         """Evaluations of log-likelihood, gradient and Hessian, over all starts."""
         return self._per_gene(self.arrays.evaluations, "n_iter")

@@ -56,6 +56,7 @@ def test_likelihood_ratio(data):
     tail = sum(w * stats.chi2.sf(difference["even"], 2 + k) for k, w in weights.items())
     np.testing.assert_allclose(table.p_value["even"], tail)
     assert table.status.tolist() == full.status.tolist()
+    assert table.log_p_value.dropna().tolist() == pytest.approx(np.log(table.p_value.dropna()))
 
 
 def test_nestedness_is_of_spaces(data):
@@ -167,7 +168,7 @@ def test_score_test_misuse(data):
 
 def test_anova(data):
     results = fit(data, "~ x * g", "~ g + x")
-    second = results.anova().set_index(["gene", "component", "term"])
+    second = results.anova()
     assert second.loc["regular"].index.tolist() == [
         *(("mean", "g"), ("mean", "x"), ("mean", "x:g")),
         *(("dispersion", "g"), ("dispersion", "x")),
@@ -180,14 +181,14 @@ def test_anova(data):
         row = second.loc[(gene, "mean", "x:g")]
         assert row.statistic == pytest.approx(2 * (results.llf[gene] - main.llf[gene]), abs=1e-6)
         assert row.df == 2
-    first = results.anova(typ=1).set_index(["gene", "component", "term"])
+    first = results.anova(typ=1)
     null, g = fit(data, "~ 1"), fit(data, "~ g")
     for gene in ("regular", "other"):
         row = first.loc[(gene, "mean", "g")]
         assert row.statistic == pytest.approx(2 * (g.llf[gene] - null.llf[gene]), abs=1e-6)
     steps = first.loc["regular"].statistic.sum()
     assert steps == pytest.approx(2 * (results.llf["regular"] - null.llf["regular"]), abs=1e-5)
-    third = results.anova(typ=3).set_index(["gene", "component", "term"])
+    third = results.anova(typ=3)
     row, wald = third.loc[("regular", "dispersion", "x")], results.wald_test("x", "dispersion")
     assert row.statistic == pytest.approx(wald.statistic["regular"], rel=0.3, abs=0.5)
     with pytest.raises(ValueError, match="not one of 1, 2, 3"):
@@ -201,7 +202,7 @@ def test_compare(data):
         "by x": fit(data, "~ x", "~ x"),
     }
     table = nbglm.compare(models)
-    part = table[table.gene == "regular"].set_index("model")
+    part = table.loc["regular"]
     assert part.index.tolist() == list(models)
     np.testing.assert_allclose(part.aic, [fit.aic["regular"] for fit in models.values()])
     assert part.delta_aic.min() == 0.0
@@ -209,3 +210,4 @@ def test_compare(data):
     assert part.lr["by g"] == ratio.statistic["regular"]
     assert part.lr_pvalue["by g"] == ratio.p_value["regular"]
     assert np.isnan(part.lr["by x"])  # not nested in the model before
+    assert part.lr_status.tolist() == ["first", "ok", "not_nested"]

@@ -73,8 +73,8 @@ def test_delta_method(fit, scale):
     slope = np.array([(value(theta + h) - value(theta - h)) / 2e-5 for h in steps])
     error = np.sqrt(np.einsum("kr,kl,lr->r", slope, covariance, slope))
     table = fit.estimate(obs, scale=scale)
-    table = table[table.gene == "regular"]
-    assert table.row.tolist() == [3, 7]
+    table = table.loc["regular"]
+    assert table.index.tolist() == [3, 7]
     np.testing.assert_allclose(table.estimate, value(theta), rtol=1e-10)
     np.testing.assert_allclose(table.std_err, error, rtol=1e-6)
     if scale != "log":
@@ -89,14 +89,14 @@ def test_marginal_means_by_hand(fit):
     x, _ = rows_of(fit, grid)
     rows = x.reshape(3, 2, -1).mean(axis=1)
     covariance = fit.cov_params("regular").to_numpy()[:7, :7]
-    table = fit.marginal_means("g", scale="log").iloc[:3]
-    assert table.g.tolist() == ["a", "b", "c"]
+    table = fit.marginal_means("g", scale="log").loc["regular"]
+    assert table.index.tolist() == ["a", "b", "c"]
     np.testing.assert_allclose(table.estimate, rows @ fit.params["beta"]["regular"])
     np.testing.assert_allclose(
         table.std_err, np.sqrt(np.einsum("rk,kl,rl->r", rows, covariance, rows))
     )
-    pairs = fit.marginal_means("g", pairwise=True).iloc[:3]
-    assert pairs.contrast.tolist() == ["a / b", "a / c", "b / c"]
+    pairs = fit.marginal_means("g", pairwise=True).loc["regular"]
+    assert pairs.index.tolist() == ["a / b", "a / c", "b / c"]
     means = fit.marginal_means("g").estimate[:3].to_numpy()
     np.testing.assert_allclose(pairs.estimate, means[[0, 0, 1]] / means[[1, 2, 2]])
     difference = (rows[0] - rows[1]) @ fit.params["beta"]["regular"]
@@ -106,8 +106,13 @@ def test_marginal_means_by_hand(fit):
 
 
 def test_reference_grid_can_be_moved(fit):
-    both = fit.marginal_means(["x", "h"], at={"x": [0, 1]}, scale="log").iloc[:4]
-    assert both[["x", "h"]].to_numpy().tolist() == [[0, False], [0, True], [1, False], [1, True]]
+    both = fit.marginal_means(["x", "h"], at={"x": [0, 1]}, scale="log").loc["regular"]
+    assert both.index.to_frame().to_numpy().tolist() == [
+        [0, False],
+        [0, True],
+        [1, False],
+        [1, True],
+    ]
     slope = fit.params["beta"]["regular"]["x"]
     np.testing.assert_allclose(np.diff(both.estimate)[[1]] + np.diff(both.estimate)[0], slope)
     sizes = fit.marginal_means("g", "dispersion").iloc[:3]
@@ -116,15 +121,15 @@ def test_reference_grid_can_be_moved(fit):
 
 
 def test_limits(fit):
-    means = fit.marginal_means("g").set_index(["gene", "g"])
+    means = fit.marginal_means("g")
     silent = means.loc[("without_c", "c")]
     assert (silent.estimate, silent.status) == (0.0, "separated")
     assert np.isnan([silent.std_err, silent.ci_lower, silent.ci_upper]).all()
     assert means.loc[("without_c", "b")].status == "ok"
-    sizes = fit.marginal_means("g", "dispersion", scale="alpha").set_index(["gene", "g"])
+    sizes = fit.marginal_means("g", "dispersion", scale="alpha")
     assert sizes.loc[("even", "a")].estimate == 0.0
     assert sizes.loc[("without_c", "c")].status == "not_identified"
-    variance = fit.marginal_means("g", scale="var").set_index(["gene", "g"])
+    variance = fit.marginal_means("g", scale="var")
     assert variance.loc[("without_c", "c")].estimate == 0.0
     assert variance.loc[("even", "a")].estimate == means.loc[("even", "a")].estimate
 
@@ -137,7 +142,7 @@ def test_predict_with_intervals(fit):
     for part, component in (("mean", "mean"), ("dispersion", "dispersion")):
         table = fit.estimate(rows, component, scale="response", alpha=0.1)
         for gene in fit.gene_names:
-            told = table[table.gene == gene]
+            told = table.loc[gene]
             for end in ("lower", "upper"):
                 np.testing.assert_allclose(
                     tables[f"{part}_{end}"][gene], told[f"ci_{end}"], rtol=1e-9

@@ -44,7 +44,7 @@ def results(adata):
 
 def test_shapes_and_labels(results, adata):
     terms = ["Intercept", "g[T.b]", "x"]
-    for name in ("params", "bse", "tvalues", "pvalues", "coef_status"):
+    for name in ("params", "bse", "tvalues", "pvalues", "log_pvalues", "coef_status"):
         table = getattr(results, name)
         assert list(table) == ["beta", "gamma"]
         assert table["beta"].index.tolist() == terms
@@ -71,6 +71,7 @@ def test_tables_agree_with_each_other(results):
         "std_err",
         "z",
         "p_value",
+        "log_p_value",
         "ci_lower",
         "ci_upper",
     ]

@@ -42,6 +42,13 @@ def _size_design(exog_dispersion: Any, n: int) -> tuple[Any, list[str]]:
     return matrix, [f"z{k + 1}" for k in range(matrix.shape[1])]
 
 
+def _own(values: Any) -> FloatArray:
+    """A copy that nobody writes into, whatever becomes of the array that the caller gave."""
+    copy = np.array(values, dtype=np.float64)
+    copy.flags.writeable = False
+    return copy
+
+
 def _without_missing(data: dict[str, Any], missing: str) -> dict[str, Any]:
     """Drop or refuse rows that lack a value; statsmodels can do that with one design only."""
     if missing == "none":
@@ -109,7 +116,7 @@ class NegBinLikelihood(CountModel):
             **data,
             **kwargs,
         )
-        self.exog_dispersion = np.asarray(self.exog_dispersion, dtype=np.float64)
+        self.exog_dispersion = _own(self.exog_dispersion)
         if not np.isfinite(self.exog_dispersion).all():
             msg = "exog_dispersion contains inf or nans; use missing='drop', or remove the rows."
             raise AlignmentError(msg)
@@ -117,14 +124,13 @@ class NegBinLikelihood(CountModel):
             if getattr(self, name) is None:
                 delattr(self, name)
             else:
-                setattr(self, name, np.asarray(getattr(self, name), dtype=np.float64))
+                setattr(self, name, _own(getattr(self, name)))
         if hasattr(self, "exposure"):
             if not (self.exposure > 0).all():
                 msg = "exposure must be positive; it multiplies the mean."
                 raise AlignmentError(msg)
-            self.exposure = np.log(self.exposure)  # as CountModel keeps it
-        self.exog = np.asarray(self.exog, dtype=np.float64)
-        self.endog = np.asarray(self.endog, dtype=np.float64)
+            self.exposure = _own(np.log(self.exposure))  # as CountModel keeps it
+        self.exog, self.endog = _own(self.exog), _own(self.endog)
         self.k_extra = self.exog_dispersion.shape[1]
         self.data.xnames = [*self.data.xnames, *(PREFIX + name for name in names)]
         self._init_keys.extend(["exog_dispersion", "weights"])

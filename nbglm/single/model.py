@@ -324,6 +324,6 @@ def gene_results(tables: NegBinResults, position: int) -> NegBinModelResultsWrap
     NegBinModelResultsWrapper
     """
     counts = tables.counts
-    endog = pd.Series(counts.gene(position), counts.obs.index, name=str(counts.genes[position]))
+    endog = pd.Series(counts.gene(position), counts.cells, name=str(counts.genes[position]))
     model = NegBinModel.of_design(endog, tables.design, tables.weights)
     return NegBinModelResultsWrapper(NegBinModelResults(model, tables, position))

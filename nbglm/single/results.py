@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,7 @@ from statsmodels.iolib.summary import Summary, summary_params, summary_params_fr
 from nbglm.results import NegBinResults
 from nbglm.single.likelihood import PREFIX
 from nbglm.single.predictions import Predictions
+from nbglm.status import COEF_STATUS, GENE_STATUS
 
 if TYPE_CHECKING:
     from nbglm.single.model import NegBinModel
@@ -53,7 +54,7 @@ class NegBinModelResults(Predictions):
 
     def __init__(self, model: NegBinModel, tables: NegBinResults, position: int) -> None:
         LikelihoodModelResults.__init__(
-            self, model, tables.arrays.coef[position], normalized_cov_params=None, scale=1.0
+            self, model, tables.arrays.coef[position].copy(), normalized_cov_params=None, scale=1.0
         )
         self._tables, self._position = tables, position
         self.method = "MLE"
@@ -62,13 +63,13 @@ class NegBinModelResults(Predictions):
         self.cov_kwds: dict[str, Any] = {}
         self.use_t = False
         self.gene_name = str(tables.gene_names[position])
-        self.status = str(tables.status.iloc[position])
+        self.status = GENE_STATUS[tables.arrays.status[position]]
         self.coef_status = pd.Series(
-            np.concatenate([part.iloc[:, position] for part in tables.coef_status.values()]),
+            np.array(COEF_STATUS, dtype=object)[tables.arrays.coef_status[position]],
             index=model.data.xnames,
         )
         self.explanation = tables.explain(self.gene_name)
-        self.converged = bool(tables.converged.iloc[position])
+        self.converged = bool(tables.arrays.converged[position])
         self.mle_retvals = {"converged": self.converged}
         self.nobs = tables.nobs
         self.df_model, self.df_resid = tables.df_model, tables.df_resid
@@ -109,13 +110,21 @@ class NegBinModelResults(Predictions):
     @cached_property
     def bse(self) -> FloatArray:
         """Standard errors; NaN where an estimate is not finite."""
-        parts = self._tables.bse.values()
-        return np.concatenate([part.to_numpy()[:, self._position] for part in parts])
+        return self._tables.std_err_of(self._position)
 
     @cached_property
     def pvalues(self) -> FloatArray:
         """P-values as in :attr:`nbglm.NegBinResults.pvalues`."""
-        return self._tables.pvalues_of(self._position)
+        return self._tables.pvalues_of(self._position).p
+
+    @cached_property
+    def log_pvalues(self) -> FloatArray:
+        """Natural logarithms of the p-values, finite where these underflow to 0."""
+        return self._tables.pvalues_of(self._position).log_p
+
+    def cov_params(self, *args: Any, **options: Any) -> FloatArray:
+        """Covariance of the coefficients, or of combinations of them, as in statsmodels."""
+        return np.array(super().cov_params(*args, **options))
 
     def conf_int(self, alpha: float = 0.05, method: str = "wald") -> Any:
         """Confidence intervals.
@@ -323,7 +332,17 @@ class NegBinModelResults(Predictions):
 
 
 class NegBinModelResultsWrapper(CountResultsWrapper):
-    """:class:`NegBinModelResults` with labelled tables, as statsmodels' own results have."""
+    """:class:`NegBinModelResults` with labelled tables, as statsmodels' own results have.
+
+    Tables are copies: who writes into one changes nothing else that the fit says.
+    """
+
+    _wrap_attrs: ClassVar = {**CountResultsWrapper._wrap_attrs, "log_pvalues": "columns"}  # noqa: SLF001
+
+    def __getattribute__(self, name: str) -> Any:
+        """An attribute, with labels; a copy if it could be written into."""
+        value = super().__getattribute__(name)
+        return value.copy() if isinstance(value, np.ndarray | pd.Series | pd.DataFrame) else value
 
 
 populate_wrapper(NegBinModelResultsWrapper, NegBinModelResults)
