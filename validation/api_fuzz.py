@@ -68,7 +68,8 @@ def _rows(table: pd.DataFrame, bad: np.ndarray) -> str:
 def check_pvalues(table: pd.DataFrame) -> Iterator[str]:
     """P-values lie between 0 and 1, and are there where the status is ok."""
     ok = _is_ok(table)
-    for name in [c for c in table if str(c).startswith("p_") or str(c).endswith("pvalue")]:
+    names = [str(c) for c in table if "log" not in str(c)]
+    for name in [c for c in names if c.startswith("p_") or c.endswith("pvalue")]:
         p = table[name].to_numpy(dtype=float)
         outside = (p < 0) | (p > 1)
         if outside.any():
@@ -76,17 +77,20 @@ def check_pvalues(table: pd.DataFrame) -> Iterator[str]:
         lacking = np.isnan(p) & ok
         if lacking.any():
             yield f"{name} is NaN with status ok at {_rows(table, lacking)}"
-    if {"p_value", "log_p_value"} <= set(table):
-        p, log_p = (table[c].to_numpy(dtype=float) for c in ("p_value", "log_p_value"))
+    for name in [c for c in names if c.endswith(("p_value", "pvalue"))]:
+        logarithm = "log_p_value" if name == "p_value" else name.replace("pvalue", "log_pvalue")
+        p, log_p = (table[c].to_numpy(dtype=float) for c in (name, logarithm))
         parted = (np.isnan(p) != np.isnan(log_p)) | (log_p > 0) | ((p > 0) & np.isneginf(log_p))
         if parted.any():
-            yield f"p_value and log_p_value part at {_rows(table, parted)}"
+            yield f"{name} and {logarithm} part at {_rows(table, parted)}"
 
 
 def _is_ok(table: pd.DataFrame) -> np.ndarray:
-    if "status" not in table:
+    # In a table of models the first one has no test.
+    column = "lr_status" if "lr_status" in table else "status"
+    if column not in table:
         return np.zeros(len(table), dtype=bool)
-    return (table["status"] == "ok").to_numpy()
+    return (table[column] == "ok").to_numpy()
 
 
 def check_errors(table: pd.DataFrame, estimate: str) -> Iterator[str]:
