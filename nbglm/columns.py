@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 import pandas as pd
@@ -10,7 +12,7 @@ from numpy.typing import NDArray
 
 from nbglm.exceptions import FormulaError, some_of
 
-__all__ = ["Column", "freeze_column"]
+__all__ = ["ID_LIKE_FROM", "Column", "column_of_obs", "freeze_column"]
 
 ID_LIKE_FROM = 3  # with fewer cells every factor has one level for each cell
 
@@ -27,11 +29,14 @@ class Column:
         ``numeric``, ``bool`` or ``categorical``.
     levels : tuple of str
         Levels that occurred at the fit, in order, for a categorical column.
+    whole : bool
+        Whether the column is of an integer type; ``C(column)`` then has levels such as ``2``.
     """
 
     name: str
     kind: str
     levels: tuple[str, ...] = ()
+    whole: bool = False
 
     def values(self, series: pd.Series) -> NDArray[np.generic] | pd.Categorical:
         """The column of new rows, in the form that the fit used.
@@ -53,8 +58,10 @@ class Column:
         _refuse_missing(self.name, series)
         kind = _kind(self.name, series)
         if self.kind == "categorical":
-            labels = series.astype(object).map(str)
-            unseen = [level for level in pd.unique(labels) if level not in self.levels]
+            given = pd.unique(series.astype(object))
+            known = {value: self._level(value) for value in given}
+            labels = series.astype(object).map(known)
+            unseen = [level for level in known.values() if level not in self.levels]
             if unseen:
                 msg = (
                     f"column {self.name!r} has levels that the fit has not seen: "
@@ -69,6 +76,55 @@ class Column:
             )
             raise FormulaError(msg)
         return np.asarray(series.to_numpy(dtype=bool if self.kind == "bool" else np.float64))
+
+    def _level(self, value: object) -> str:
+        """The level that a value stands for: the same text, or the same number."""
+        text = str(value)
+        if text not in self.levels and isinstance(value, Real) and not isinstance(value, bool):
+            return next((level for level in self.levels if _number(level) == value), text)
+        return text
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def column_of_obs(obs: pd.DataFrame, name: str) -> pd.Series | None:
+    """The column of that name, which may be a number or a tuple in obs.
+
+    Parameters
+    ----------
+    obs : DataFrame
+        Covariates.
+    name : str
+        The name as text.
+
+    Returns
+    -------
+    Series or None
+
+    Raises
+    ------
+    FormulaError
+        If several columns have that name.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> column_of_obs(pd.DataFrame({1: [2.0]}), "1").tolist()
+    [2.0]
+    """
+    places = [k for k, column in enumerate(obs.columns) if str(column) == name]
+    if len(places) > 1:
+        msg = (
+            f"obs has {len(places)} columns named {name!r}, and a formula cannot tell which is "
+            f"meant; rename them or drop all but one."
+        )
+        raise FormulaError(msg)
+    return obs.iloc[:, places[0]] if places else None
 
 
 def _refuse_missing(name: str, series: pd.Series) -> None:
@@ -100,7 +156,7 @@ def _kind(name: str, series: pd.Series) -> str:
         other = next(value for value in series if not isinstance(value, str))
         msg = (
             f"column {name!r} (dtype {dtype}) holds {other!r} ({type(other).__name__}), neither "
-            f"all strings nor a numeric dtype; convert it with pandas.to_numeric or "
+            f"all strings nor a numeric dtype; convert it with pandas.to_numeric, astype(bool) or "
             f"astype('category')."
         )
         raise FormulaError(msg)
@@ -109,6 +165,21 @@ def _kind(name: str, series: pd.Series) -> str:
         f"(for example days since a date) or to a category."
     )
     raise FormulaError(msg)
+
+
+def _categories(name: str, series: pd.Series) -> list[str]:
+    """Names of the categories that occur."""
+    categories = series.cat.remove_unused_categories().cat.categories
+    levels = [str(level) for level in categories]
+    twice = next((level for level, times in Counter(levels).items() if times > 1), None)
+    if twice is not None:
+        kinds = {type(level).__name__ for level in categories if str(level) == twice}
+        msg = (
+            f"column {name!r} has several categories that read {twice!r} ({', '.join(kinds)}), "
+            f"and their coefficients could not be told apart; rename or merge them."
+        )
+        raise FormulaError(msg)
+    return levels
 
 
 def freeze_column(name: str, series: pd.Series) -> Column:
@@ -142,11 +213,11 @@ def freeze_column(name: str, series: pd.Series) -> Column:
     _refuse_missing(name, series)
     kind = _kind(name, series)
     if kind != "categorical":
-        return Column(name, kind)
+        return Column(name, kind, whole=pd.api.types.is_integer_dtype(series.dtype))
     if isinstance(series.dtype, pd.CategoricalDtype):
-        levels = [str(level) for level in series.cat.remove_unused_categories().cat.categories]
+        levels = _categories(name, series)
     else:
-        levels = sorted(set(series))
+        levels = sorted({str(value) for value in series})
     if len(levels) == len(series) >= ID_LIKE_FROM:
         msg = (
             f"column {name!r} has a different level in each of the {len(series)} cells: it names "

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nbglm.formula import split_formulas
 from nbglm.offset import OffsetRule, offset_rules
 from nbglm.predictor import LinearPredictor, build_predictor
 from nbglm.scope import Scope, plain_scope
+from nbglm.sides import split_formulas
 
 __all__ = ["Design", "build_design"]
 
@@ -86,7 +86,8 @@ def build_design(
     *,
     offset: object = None,
     size_factors: object = None,
-    environment: Scope | None = None,
+    scope: Scope | None = None,
+    response: Sequence[str] = (),
 ) -> Design:
     """Turn formulas and obs into the frozen design of a fit.
 
@@ -99,8 +100,10 @@ def build_design(
     offset, size_factors : array_like or str, optional
         Offset of the log mean (log scale) and factors of the mean (count scale): values, or the
         name of a column of `obs`. Given both, they add up.
-    environment : Scope, optional
+    scope : Scope, optional
         Where functions and variables in formulas are looked up.
+    response : sequence of str
+        Columns of `obs` that are the response, for which ``.`` does not stand.
 
     Returns
     -------
@@ -122,12 +125,12 @@ def build_design(
     ('Intercept', 'cell type[T.b]', 'x')
     """
     texts = split_formulas(formula)
-    scope = plain_scope(environment)
+    scope = plain_scope() if scope is None else scope
     rules = offset_rules(obs, offset, size_factors)
     given = {"offset": offset, "size_factors": size_factors}
     total = np.zeros(len(obs))
     for rule in rules:
         total += rule.values(obs, given[rule.what])
-    mean = build_predictor("mean", texts["mean"], obs, scope)
-    dispersion = build_predictor("dispersion", texts["dispersion"], obs, scope)
+    mean = build_predictor("mean", texts["mean"], obs, scope, response=response)
+    dispersion = build_predictor("dispersion", texts["dispersion"], obs, scope, response=response)
     return Design(mean, dispersion, rules, total)

@@ -9,25 +9,32 @@ that is a plain identifier.
 from __future__ import annotations
 
 import ast
+import contextlib
 import keyword
 import re
-from collections.abc import Mapping, Sequence
+import unicodedata
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from nbglm.exceptions import FormulaError, did_you_mean, some_of
+from nbglm.notation import QUOTED, foreign_notation, masked, shown
+from nbglm.sides import right_side
 
-__all__ = ["PreparedFormula", "prepare_formula", "split_formulas", "variables_in"]
+__all__ = ["PreparedFormula", "prepare_formula"]
 
-_ALIAS = "nbglm_column_{}_"
-_ALIAS_PATTERN = re.compile(r"nbglm_column_(\d+)_")
-_QUOTED = re.compile(r"""`([^`]+)`|\bQ\(\s*(?:"([^"]*)"|'([^']*)')\s*\)""")
+_PREFIX = "nbglm_column_"
+_DOT = re.compile(r"""(?<![\w)\]"'`.])\.(?![\w.])""")
+_CALLED = re.compile(r"(?<![\w.])([^\W\d]\w*)\s*[(.]")
 _PATSY_NAMES = frozenset(
     [
         *("C", "Q", "I", "Treatment", "Poly", "Sum", "Helmert", "Diff", "ContrastMatrix"),
-        *("center", "scale", "standardize", "bs", "cr", "cc", "te", "np", "numpy"),
+        *("center", "scale", "standardize", "bs", "cr", "cc", "te", "np", "numpy", "Intercept"),
     ]
 )
-KEYS = ("mean", "dispersion")
+# A column of such a name must be quoted: without quotes they are what they are in Python.
+_PYTHON_WORDS = frozenset(
+    ["True", "False", "None", "and", "or", "not", "in", "is", "if", "else", "for"]
+)
 
 
 @dataclass(frozen=True)
@@ -44,110 +51,170 @@ class PreparedFormula:
         With aliases for odd names.
     columns : tuple of str
         All columns of obs; alias ``k`` is column ``k``.
+    prefix : str
+        How aliases begin.
+    response : tuple of str
+        Columns of the response, for which ``.`` does not stand.
     """
 
     given: str
     expanded: str
     patsy: str
     columns: tuple[str, ...]
+    prefix: str = _PREFIX
+    response: tuple[str, ...] = ()
+
+    @property
+    def _alias(self) -> re.Pattern[str]:
+        return re.compile(rf"{self.prefix}(\d+)_")
 
     def restore(self, text: str) -> str:
         """Put the user's column names back in place of aliases."""
-        return _ALIAS_PATTERN.sub(lambda match: self.columns[int(match[1])], text)
+        return self._alias.sub(lambda match: self.columns[int(match[1])], text)
 
     def column_of(self, name: str) -> str:
         """The column that a name in the patsy formula stands for."""
-        match = _ALIAS_PATTERN.fullmatch(name)
+        match = self._alias.fullmatch(name)
         return self.columns[int(match[1])] if match else name
 
-
-def split_formulas(formula: str | Mapping[str, str]) -> dict[str, str]:
-    """Check the keys of a formula dict; a missing dispersion is constant.
-
-    Parameters
-    ----------
-    formula : str or mapping
-        Mean formula, or formulas for the keys ``mean`` and ``dispersion``.
-
-    Returns
-    -------
-    dict
-        Both keys.
-
-    Raises
-    ------
-    FormulaError
-        If a key is unknown, ``mean`` is missing, or a formula is not a string.
-
-    Examples
-    --------
-    >>> split_formulas("~ x")
-    {'mean': '~ x', 'dispersion': '~ 1'}
-    """
-    if isinstance(formula, str):
-        formula = {"mean": formula}
-    if not isinstance(formula, Mapping):
-        msg = (
-            f"formula must be a string or a dict with the keys 'mean' and 'dispersion', "
-            f"not {type(formula).__name__}."
-        )
-        raise FormulaError(msg)
-    for key, value in formula.items():
-        if key not in KEYS:
-            msg = f"unknown formula key {key!r}; the keys are 'mean' and 'dispersion'."
-            raise FormulaError(msg + did_you_mean(key, KEYS))
-        if not isinstance(value, str):
-            msg = f"formula[{key!r}] must be a string such as '~ x', not {type(value).__name__}."
-            raise FormulaError(msg)
-    if "mean" not in formula:
-        msg = "the formula for 'mean' is missing; give at least {'mean': '~ 1'}."
-        raise FormulaError(msg)
-    return {"mean": formula["mean"], "dispersion": formula.get("dispersion", "~ 1")}
-
-
-def _right_side(key: str, text: str) -> str:
-    left, tilde, right = text.partition("~")
-    if tilde and left.strip():
-        msg = (
-            f"the {key} formula {text!r} has a left-hand side ({left.strip()!r}); the counts are "
-            f"the response, so write '~{right}'."
-        )
-        raise FormulaError(msg)
-    right = (right if tilde else text).strip()
-    if not right:
-        msg = f"the {key} formula {text!r} is empty; write '~ 1' for a constant."
-        raise FormulaError(msg)
-    if "~" in right:
-        msg = f"the {key} formula {text!r} has more than one '~'."
-        raise FormulaError(msg)
-    return right
+    def inside(self, column: str) -> str:
+        """The name under which patsy knows a column."""
+        alias = f"{self.prefix}{self.columns.index(column)}_"
+        return alias if alias in self.patsy else column
 
 
 def _is_plain(name: str) -> bool:
-    return name.isidentifier() and not keyword.iskeyword(name) and name not in _PATSY_NAMES
+    return (
+        name.isidentifier()
+        and not keyword.iskeyword(name)
+        and name not in _PATSY_NAMES
+        # Python takes other spellings of a character, such as a ligature, for its plain one.
+        and unicodedata.normalize("NFKC", name) == name
+    )
 
 
 def _spell(name: str) -> str:
     return name if _is_plain(name) else f"Q({name!r})"
 
 
-def _dots(text: str) -> list[int]:
-    """Positions of ``.`` that stand alone: not in a number, an attribute or a quoted name."""
-    found = []
-    quote = ""
-    for i, char in enumerate(text):
-        if quote:
-            quote = "" if char == quote else quote
-        elif char in "\"'`":
-            quote = char
-        elif char == ".":
-            before, after = text[i - 1 : i], text[i + 1 : i + 2]
-            if not re.match(r"[\w)\]\"'`.]", before) and not re.match(r"[\w.]", after):
-                found.append(i)
-    return found
+def _may_go_unquoted(name: str) -> bool:
+    """Whether an odd name is made of words, spaces and dots: no operation can look like it."""
+    return (
+        re.fullmatch(r"[^\W\d][\w. ]*", name) is not None
+        and name == name.strip()
+        and name not in _PYTHON_WORDS
+    )
 
 
-def prepare_formula(key: str, text: str, columns: Sequence[str]) -> PreparedFormula:
+def _literal(quoted: str) -> str:
+    """The text between quotes, whose backslashes Python reads if it can."""
+    if "\\" in quoted:
+        with contextlib.suppress(SyntaxError, ValueError):
+            return str(ast.literal_eval(quoted))
+    return quoted[1:-1]
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """A part of a formula that does not stay as it was written."""
+
+    start: int
+    end: int
+    expanded: str
+    inside: str
+
+
+class _Reader:
+    """One formula with the columns of obs, on the way to patsy."""
+
+    def __init__(
+        self, key: str, text: str, columns: Sequence[str], reserved: Collection[str]
+    ) -> None:
+        self.key, self.text, self.columns = key, text, columns
+        self.right = right_side(key, text)
+        self.masked = masked(self.right)
+        self.called = set(_CALLED.findall(self.masked))
+        self.position = {name: k for k, name in reversed(list(enumerate(columns)))}
+        self.prefix = _PREFIX
+        while any(self.prefix in other for other in (self.right, *columns, *reserved)):
+            self.prefix += "_"
+
+    def fail(self, cause: str) -> FormulaError:
+        return FormulaError(f"the {self.key} formula {shown(self.text)} cannot be read: {cause}.")
+
+    def is_plain(self, name: str) -> bool:
+        """Whether patsy may see a name as it is; one that is also a function's may not."""
+        return _is_plain(name) and name not in self.called
+
+    def inside(self, name: str) -> str:
+        return name if self.is_plain(name) else f"{self.prefix}{self.position[name]}_"
+
+    def quoted_names(self) -> Iterator[_Piece]:
+        for match in QUOTED.finditer(self.right):
+            said = match[0]
+            if said[0] not in "`Q":
+                continue
+            name = said[1:-1] if said[0] == "`" else _literal(said[2:-1].strip())
+            if name not in self.position:
+                msg = (
+                    f"the {self.key} formula {shown(self.text)} names a column {name!r}, but obs "
+                    f"has {some_of(self.columns, 8)}."
+                )
+                raise FormulaError(msg + did_you_mean(name, self.columns))
+            yield _Piece(*match.span(), said, self.inside(name))
+
+    def odd_names(self) -> Iterator[_Piece]:
+        """Odd names without quotes; one that is called, or has an attribute, is a function."""
+        odd = [name for name in self.position if not self.is_plain(name) and _may_go_unquoted(name)]
+        if not odd:
+            return
+        either = "|".join(re.escape(name) for name in sorted(odd, key=len, reverse=True))
+        pattern = re.compile(rf"(?<![\w.])(?:{either})(?![\w.]|\s*\(|\s*=(?!=))")
+        for match in pattern.finditer(self.masked):
+            yield _Piece(*match.span(), match[0], self.inside(match[0]))
+
+    def dots(self, taken: Sequence[_Piece], response: Collection[str]) -> Iterator[_Piece]:
+        """Dots that stand alone: not in a number, an attribute or a name."""
+        for match in _DOT.finditer(self.masked):
+            if any(piece.start <= match.start() < piece.end for piece in taken):
+                continue
+            names = [name for name in self.columns if name not in response]
+            if not names:
+                besides = " besides the response" if response else ""
+                msg = (
+                    f"the {self.key} formula {shown(self.text)} uses '.', but obs has no columns"
+                    f"{besides}."
+                )
+                raise FormulaError(msg)
+            if _inside_a_call(self.masked[: match.start()]):
+                msg = "'.' stands for several terms and cannot be inside a function; name columns"
+                raise self.fail(msg)
+            spelled = " + ".join(_spell(name) for name in names)
+            inside = " + ".join(self.inside(name) for name in names)
+            yield _Piece(*match.span(), f"({spelled})", f"({inside})")
+
+
+def _inside_a_call(before: str) -> bool:
+    """Whether the end of this text is within brackets that are more than a group of terms."""
+    opened: list[bool] = []
+    previous = ""
+    for char in before:
+        if char in "([{":
+            opened.append(char != "(" or re.match(r"[\w)\]]", previous) is not None)
+        elif char in ")]}" and opened:
+            opened.pop()
+        previous = previous if char.isspace() else char
+    return any(opened)
+
+
+def prepare_formula(
+    key: str,
+    text: str,
+    columns: Sequence[str],
+    *,
+    response: Collection[str] = (),
+    reserved: Collection[str] = (),
+) -> PreparedFormula:
     """Write out ``.`` and give odd names an alias.
 
     Parameters
@@ -158,6 +225,10 @@ def prepare_formula(key: str, text: str, columns: Sequence[str]) -> PreparedForm
         Formula, with or without ``~``.
     columns : sequence of str
         Columns of obs, in order.
+    response : collection of str
+        Columns of the response, for which ``.`` does not stand.
+    reserved : collection of str
+        Texts in which no alias must occur, such as the levels of factors.
 
     Returns
     -------
@@ -166,91 +237,32 @@ def prepare_formula(key: str, text: str, columns: Sequence[str]) -> PreparedForm
     Raises
     ------
     FormulaError
-        If there is a left-hand side, the formula is empty, ``.`` has nothing to stand for, or a
-        quoted name is no column.
+        If there is a left-hand side, the formula is empty, ``.`` has nothing to stand for, a
+        quoted name is no column, or something is written as in another language.
 
     Examples
     --------
     >>> prepare_formula("mean", "~ . - batch", ["cell type", "batch"]).expanded
     "~ (Q('cell type') + batch) - batch"
     """
-    right = _right_side(key, text)
-    if _ALIAS_PATTERN.search(right):
-        msg = f"the {key} formula {text!r} uses a reserved name, {_ALIAS.format('N')}."
-        raise FormulaError(msg)
-    dots = _dots(right)
-    if dots and not columns:
-        msg = f"the {key} formula {text!r} uses '.', but obs has no columns."
-        raise FormulaError(msg)
-    everything = "(" + " + ".join(_spell(name) for name in columns) + ")"
-    for i in reversed(dots):
-        right = right[:i] + everything + right[i + 1 :]
-
-    def alias(match: re.Match[str]) -> str:
-        name = next(group for group in match.groups() if group is not None)
-        if name not in columns:
-            msg = (
-                f"the {key} formula {text!r} names a column {name!r}, but obs has "
-                f"{some_of(columns, 8)}."
-            )
-            raise FormulaError(msg + did_you_mean(name, columns))
-        return _ALIAS.format(list(columns).index(name))
-
-    aliased = _alias_plain(_QUOTED.sub(alias, right), columns)
-    return PreparedFormula(text, f"~ {right}", aliased, tuple(columns))
-
-
-def _alias_plain(text: str, columns: Sequence[str]) -> str:
-    """Give an alias to odd names that were written without quotes.
-
-    Only names made of words, spaces and dots: they cannot be mistaken for an operation. A name of
-    patsy's is a column where it is not called.
-    """
-    odd = [
-        name for name in columns if not _is_plain(name) and re.fullmatch(r"[^\W\d][\w. ]*", name)
-    ]
-    if not odd:
-        return text
-    longest_first = sorted(odd, key=len, reverse=True)
-    either = "|".join(re.escape(name) for name in longest_first)
-    pattern = re.compile(rf"(?<![\w.])(?:{either})(?![\w.]|\s*\()")
-    pieces = re.split(r"""("[^"]*"|'[^']*')""", text)
-    for i in range(0, len(pieces), 2):
-        pieces[i] = pattern.sub(
-            lambda match: _ALIAS.format(list(columns).index(match[0])), pieces[i]
-        )
-    return "".join(pieces)
-
-
-def variables_in(code: str) -> tuple[list[str], list[str]]:
-    """Names in an expression: those used as values, and those called as functions.
-
-    Parameters
-    ----------
-    code : str
-        A Python expression.
-
-    Returns
-    -------
-    values, functions : list of str
-
-    Examples
-    --------
-    >>> variables_in("np.log(x) + C(y, Treatment('b'))")
-    (['x', 'y'], ['np', 'C', 'Treatment'])
-    """
-    tree = ast.parse(code, mode="eval")
-    called: set[int] = set()
-    functions: list[str] = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call):
-            target = node.func
-            while isinstance(target, ast.Attribute):
-                target = target.value
-            if isinstance(target, ast.Name):
-                called.add(id(target))
-                functions.append(target.id)
-    values = [
-        node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and id(node) not in called
-    ]
-    return list(dict.fromkeys(values)), list(dict.fromkeys(functions))
+    reader = _Reader(key, text, columns, reserved)
+    foreign = foreign_notation(reader.masked)
+    if foreign:
+        raise reader.fail(foreign)
+    pieces = [*reader.quoted_names(), *reader.odd_names()]
+    pieces += reader.dots(pieces, response)
+    expanded, inside, end = "", "", 0
+    for piece in sorted(pieces, key=lambda piece: piece.start):
+        between = reader.right[end : piece.start]
+        expanded += between + piece.expanded
+        inside += between + piece.inside
+        end = piece.end
+    rest = reader.right[end:]
+    return PreparedFormula(
+        given=text,
+        expanded=f"~ {expanded}{rest}",
+        patsy=inside + rest,
+        columns=tuple(columns),
+        prefix=reader.prefix,
+        response=tuple(response),
+    )

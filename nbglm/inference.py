@@ -154,7 +154,8 @@ class FitInference(FitIntervals):
         For a gene at a limit the test holds the limit: new terms cannot take a cell off it.
         """
         check_component(component)
-        scope = scope_of_caller(_frames_up)
+        words = "columns" if self.design.mean.columns_only else "caller"
+        scope = scope_of_caller(_frames_up, words)
         predictor = build_predictor(component, extra, self.counts.obs, scope)
         return score_test(self, predictor.matrix, component, method, n_jobs, observed=observed)
 

@@ -197,6 +197,7 @@ def fit_negbin(
     n_jobs: int | None = None,
     progress: bool | None = None,
     max_memory: int | str | None = None,
+    scope: str = "caller",
     _frames_up: int = 0,
 ) -> NegBinResults:
     """Fit a negative binomial GLM with formulas for mean and dispersion to every gene.
@@ -213,7 +214,8 @@ def fit_negbin(
         three bytes for each non-zero count; the file may be closed afterwards.
     formula : str or mapping
         The mean formula, or ``{"mean": ..., "dispersion": ...}`` in patsy's language; a missing
-        dispersion is ``~ 1``. ``.`` is every column of obs.
+        dispersion is ``~ 1``. ``.`` is every column of obs. patsy evaluates formulas as Python:
+        see `scope` before fitting one that a stranger wrote.
     obs : DataFrame or mapping, optional
         Covariates, a row for each cell; an AnnData brings its own.
     layer : str, optional
@@ -248,6 +250,12 @@ def fit_negbin(
         too little are kept in a temporary file, in the folder that ``TMPDIR`` names. The default
         is half of the available memory, 4 GiB at most. The blocks of genes that workers fit, the
         results, and Python itself come on top. The numbers are the same bits for any value.
+    scope : str
+        What a formula may use beside the columns of obs. ``"caller"``: whatever is known where
+        the fit is called; such a formula can do all that a Python program can. ``"columns"``:
+        numbers, patsy's functions (``C``, ``bs``, ``cr``, ...) and numpy's elementwise ones
+        (``np.log``, ``np.where``, ...); a formula with anything else is refused before any of it
+        is evaluated.
 
     Returns
     -------
@@ -295,10 +303,8 @@ def fit_negbin(
     table = open_counts(data, obs=obs, layer=layer)
     # Designs first: a misspelt column should not wait for a file to be read.
     cov = covariance_rule(cov_type, cov_kwds, table.obs)
-    scope = scope_of_caller(_frames_up)
-    design = build_design(
-        formula, table.obs, offset=offset, size_factors=size_factors, environment=scope
-    )
+    names = scope_of_caller(_frames_up, scope)
+    design = build_design(formula, table.obs, offset=offset, size_factors=size_factors, scope=names)
     frequency = frequency_weights(weights, table.obs)
     designs = (design.mean.matrix, design.dispersion.matrix, design.offset)
     budget = Budget(memory, sum(values.nbytes for values in designs))

@@ -1,7 +1,4 @@
-"""A formula and obs become a design matrix, frozen so that new rows get the same columns.
-
-With :mod:`nbglm.scope` the only module that knows patsy.
-"""
+"""A formula and obs become a design matrix, frozen so that new rows get the same columns."""
 
 from __future__ import annotations
 
@@ -13,10 +10,20 @@ import pandas as pd
 import patsy
 from numpy.typing import NDArray
 
-from nbglm.columns import Column, freeze_column
+from nbglm.columns import Column, column_of_obs, freeze_column
+from nbglm.evaluation import (
+    arrays_outside,
+    design_info,
+    design_labels,
+    evaluate,
+    refuse_levels_of_cells,
+    refuse_non_finite,
+)
 from nbglm.exceptions import FormulaError, OptionError, did_you_mean, some_of
 from nbglm.formula import PreparedFormula, prepare_formula
-from nbglm.scope import Scope, parse_formula, plain_scope, used_columns
+from nbglm.notation import shown
+from nbglm.scope import Scope, columns_scope, plain_scope, used_columns
+from nbglm.terms import read_terms
 
 __all__ = [
     "LinearPredictor",
@@ -25,8 +32,6 @@ __all__ = [
 ]
 
 FloatArray = NDArray[np.float64]
-
-_KEEP_ALL_ROWS = patsy.NAAction(NA_types=[])  # missing values are refused by name before this
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,10 @@ class LinearPredictor:
         were only known where the fit was made.
     source : dict
         The columns that the formula used, from which `info` is made again after loading.
+    columns_only : bool
+        Whether it was read with ``scope="columns"``.
+    outside : tuple of str
+        Arrays of the scope that it uses, which have no values for new rows.
     """
 
     key: str
@@ -65,6 +74,8 @@ class LinearPredictor:
     matrix: FloatArray
     info: patsy.DesignInfo | None
     source: Mapping[str, object]
+    columns_only: bool = False
+    outside: tuple[str, ...] = ()
 
     def __getstate__(self) -> dict[str, object]:
         """Everything but patsy's object, which cannot be pickled."""
@@ -75,7 +86,13 @@ class LinearPredictor:
         self.__dict__.update(state)
         try:
             info = (
-                _design_info(self.key, self.formula, self.source, plain_scope())
+                design_info(
+                    self.key,
+                    self.formula,
+                    read_terms(self.key, self.formula),
+                    self.source,
+                    columns_scope() if self.columns_only else plain_scope(),
+                )
                 if self.formula.patsy
                 else patsy.DesignInfo(list(self.terms))
             )
@@ -123,95 +140,45 @@ class LinearPredictor:
         FormulaError
             If a column is missing or of another kind, or a level is unknown to the fit.
         """
+        given = shown(self.formula.given)
         if self.info is None:
             msg = (
-                f"the {self.key} formula {self.formula.given!r} uses names from where the fit was "
+                f"the {self.key} formula {given} uses names from where the fit was "
                 f"made, which were not saved with it; new rows can be predicted there only."
+            )
+            raise FormulaError(msg)
+        if self.outside:
+            msg = (
+                f"the {self.key} formula {given} uses {some_of(self.outside)} from where the fit "
+                f"was called, which has no values for new rows; make it a column of obs."
             )
             raise FormulaError(msg)
         data = {}
         for name, column in self.columns.items():
-            series = _series(obs, name)
+            series = column_of_obs(obs, name)
             if series is None:
                 msg = (
-                    f"the {self.key} formula {self.formula.given!r} needs the column {name!r}, "
+                    f"the {self.key} formula {given} needs the column {name!r}, "
                     f"which the new obs lacks (it has {some_of(obs.columns, 8)})."
                 )
                 raise FormulaError(msg + did_you_mean(name, obs.columns))
-            data[_inside(self.formula, name)] = column.values(series)
-        matrix = _evaluate(self.key, self.formula, self.info, data, len(obs))
-        _refuse_non_finite(self.key, self.terms, matrix, obs.index)
+            if len(obs):
+                data[self.formula.inside(name)] = column.values(series)
+        if len(obs) == 0:  # splines and centres cannot be evaluated at nothing
+            return np.empty((0, len(self.terms)))
+        matrix = evaluate(self.key, self.formula, self.info, data, len(obs))
+        refuse_non_finite(self.key, self.terms, matrix, obs.index)
         return matrix
 
 
-def _series(obs: pd.DataFrame, name: str) -> pd.Series | None:
-    position = [str(column) for column in obs.columns]
-    return obs.iloc[:, position.index(name)] if name in position else None
-
-
-def _inside(formula: PreparedFormula, name: str) -> str:
-    """The name under which patsy knows a column."""
-    alias = f"nbglm_column_{formula.columns.index(name)}_"
-    return alias if alias in formula.patsy else name
-
-
-def _evaluate(
+def build_predictor(
     key: str,
-    formula: PreparedFormula,
-    what: patsy.DesignInfo,
-    data: Mapping[str, object],
-    rows: int,
-) -> FloatArray:
-    """Numbers of a design, with patsy's complaints in the user's names."""
-    try:
-        # A frame, so that a formula without columns knows its number of rows.
-        frame = pd.DataFrame(dict(data), index=range(rows))
-        (matrix,) = patsy.build_design_matrices([what], frame, NA_action=_KEEP_ALL_ROWS)
-    except (patsy.PatsyError, NotImplementedError, TypeError, ValueError, KeyError) as error:
-        raise _translate(key, formula, error) from error
-    return np.ascontiguousarray(matrix, dtype=np.float64)
-
-
-def _translate(key: str, formula: PreparedFormula, error: Exception) -> FormulaError:
-    cause = formula.restore(str(error).strip().splitlines()[0])
-    if "outermost knots" in cause:
-        cause = (
-            "a value lies outside the range of the spline at the fit; a spline says nothing there"
-        )
-    return FormulaError(f"the {key} formula {formula.given!r} failed on these rows: {cause}.")
-
-
-def _refuse_non_finite(
-    key: str, terms: tuple[str, ...], matrix: FloatArray, index: pd.Index
-) -> None:
-    bad = ~np.isfinite(matrix)
-    if bad.any():
-        row, column = (int(i) for i in np.argwhere(bad)[0])
-        msg = (
-            f"the {key} design has {int(bad.sum())} values that are not finite, the first "
-            f"({matrix[row, column]}) in the column {terms[column]!r} at cell {index[row]!r}. "
-            f"Check transformations such as a logarithm of 0."
-        )
-        raise FormulaError(msg)
-
-
-def _design_info(
-    key: str, formula: PreparedFormula, data: Mapping[str, object], environment: Scope
-) -> patsy.DesignInfo:
-    """Levels, contrasts, knots and centres of a formula on some data."""
-    try:
-        (info,) = patsy.design_matrix_builders(
-            [parse_formula(key, formula).rhs_termlist],
-            lambda: iter([data]),
-            environment,
-            NA_action=_KEEP_ALL_ROWS,
-        )
-    except (patsy.PatsyError, NotImplementedError, TypeError, ValueError, KeyError) as error:
-        raise _translate(key, formula, error) from error
-    return info
-
-
-def build_predictor(key: str, text: str, obs: pd.DataFrame, environment: Scope) -> LinearPredictor:
+    text: str,
+    obs: pd.DataFrame,
+    scope: Scope,
+    *,
+    response: Sequence[str] = (),
+) -> LinearPredictor:
     """One formula with the design matrix that it makes of obs.
 
     Parameters
@@ -222,8 +189,10 @@ def build_predictor(key: str, text: str, obs: pd.DataFrame, environment: Scope) 
         The formula.
     obs : DataFrame
         Covariates.
-    environment : Scope
+    scope : Scope
         Where functions and variables are looked up.
+    response : sequence of str
+        Columns of the response, for which ``.`` does not stand.
 
     Returns
     -------
@@ -234,22 +203,29 @@ def build_predictor(key: str, text: str, obs: pd.DataFrame, environment: Scope) 
     FormulaError
         If the formula cannot be read or evaluated.
     """
-    formula = prepare_formula(key, text, [str(column) for column in obs.columns])
-    description = parse_formula(key, formula)
-    columns = {}
-    data: dict[str, object] = {}
-    for name in used_columns(key, formula, description, environment):
-        series = _series(obs, name)
+    names = [str(column) for column in obs.columns]
+    formula = prepare_formula(key, text, names, response=response)
+    parsed = read_terms(key, formula)
+    columns: dict[str, Column] = {}
+    given: dict[str, pd.Series] = {}
+    for name in used_columns(key, formula, parsed, scope):
+        series = column_of_obs(obs, name)
         if series is not None:
-            columns[name] = freeze_column(name, series)
-            data[_inside(formula, name)] = columns[name].values(series)
-    info = _design_info(key, formula, data, environment)
-    terms = tuple(formula.restore(name) for name in info.column_names)
+            columns[name], given[name] = freeze_column(name, series), series
+    levels = [level for column in columns.values() for level in column.levels]
+    if any(formula.prefix in level for level in levels):
+        formula = prepare_formula(key, text, names, response=response, reserved=levels)
+        parsed = read_terms(key, formula)
+    data = {formula.inside(name): columns[name].values(series) for name, series in given.items()}
+    outside = arrays_outside(key, formula, parsed, obs.index, scope)
+    info = design_info(key, formula, parsed, data, scope)
+    refuse_levels_of_cells(key, formula, info, len(obs))
+    terms = design_labels(formula, info, columns)
     if not terms:
-        msg = f"the {key} formula {text!r} has no columns; write '~ 1' for a constant."
+        msg = f"the {key} formula {shown(text)} has no columns; write '~ 1' for a constant."
         raise FormulaError(msg)
-    matrix = _evaluate(key, formula, info, data, len(obs))
-    _refuse_non_finite(key, terms, matrix, obs.index)
+    matrix = evaluate(key, formula, info, data, len(obs))
+    refuse_non_finite(key, terms, matrix, obs.index)
     matrix.flags.writeable = False
     names = [formula.restore(name) for name in info.term_name_slices]
     factors = (frozenset(factor.name() for factor in term.factors) for term in info.terms)
@@ -263,6 +239,8 @@ def build_predictor(key: str, text: str, obs: pd.DataFrame, environment: Scope) 
         matrix=matrix,
         info=info,
         source=data,
+        columns_only=scope.columns_only,
+        outside=outside,
     )
 
 

@@ -1,100 +1,254 @@
-"""What a formula says, and where the names in it are looked up.
-
-With :mod:`nbglm.predictor` the only module that knows patsy.
-"""
+"""Where the names in a formula are looked up, and which of them it may use."""
 
 from __future__ import annotations
 
+import ast
 import builtins
-from typing import TypeAlias
+import inspect
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 import patsy
 
-from nbglm.exceptions import FormulaError, did_you_mean, some_of
-from nbglm.formula import PreparedFormula, prepare_formula, variables_in
+from nbglm.exceptions import FormulaError, check_choice, did_you_mean, some_of
+from nbglm.expressions import Expression, read_expression
+from nbglm.formula import PreparedFormula, prepare_formula
+from nbglm.notation import function_hint, shown
+from nbglm.terms import Terms, cannot_be_read, read_terms
+from nbglm.whitelist import numpy_of_formulas, stranger_in
 
 __all__ = [
+    "SCOPES",
     "Scope",
     "columns_of_formula",
-    "parse_formula",
+    "columns_scope",
     "plain_scope",
     "scope_of_caller",
     "used_columns",
 ]
 
-Scope: TypeAlias = patsy.EvalEnvironment
-"""Where functions and variables in formulas are looked up."""
+SCOPES = ("caller", "columns")
 
 
-def plain_scope(environment: Scope | None = None) -> Scope:
-    """Names that every formula may use, numpy's ``np`` among them, besides those given."""
-    scope = Scope([]) if environment is None else environment
-    return scope.with_outer_namespace({"np": np, "numpy": np})
+@dataclass(frozen=True)
+class Scope:
+    """Where functions and variables in formulas are looked up.
+
+    Attributes
+    ----------
+    environment : patsy.EvalEnvironment
+        Their values.
+    columns_only : bool
+        Whether formulas may use nothing but columns, patsy's functions and numpy's elementwise
+        ones.
+    """
+
+    environment: patsy.EvalEnvironment
+    columns_only: bool = False
+
+    def __contains__(self, name: str) -> bool:
+        known = patsy.builtins.__all__ if self.columns_only else _everywhere()
+        return name in known or self.value(name) is not None
+
+    def value(self, name: str) -> object:
+        """What a name stands for; None if it is nothing."""
+        try:
+            return self.environment.namespace[name]
+        except KeyError:
+            return None
 
 
-def scope_of_caller(frames_up: int = 0) -> Scope:
-    """Where a user's functions and variables are: the caller's caller, or further up."""
-    return patsy.EvalEnvironment.capture(2 + frames_up)
+def _everywhere() -> set[str]:
+    return {*patsy.builtins.__all__, *dir(builtins)}
 
 
-def parse_formula(key: str, formula: PreparedFormula) -> patsy.ModelDesc:
-    """The terms of a formula; a FormulaError if it cannot be read."""
-    try:
-        return patsy.ModelDesc.from_formula(formula.patsy)
-    except (patsy.PatsyError, SyntaxError) as error:
-        cause = str(error).splitlines()[0]
-        msg = f"the {key} formula {formula.given!r} cannot be read: {formula.restore(cause)}."
-        raise FormulaError(msg) from error
+def plain_scope() -> Scope:
+    """Names that every formula may use: Python's, and numpy as ``np``."""
+    return Scope(patsy.EvalEnvironment([{"np": np, "numpy": np}]))
 
 
-def used_columns(
-    key: str,
-    formula: PreparedFormula,
-    description: patsy.ModelDesc,
-    environment: Scope,
-) -> list[str]:
-    """Columns of obs that a formula uses; a name that is nothing at all is an error."""
+def columns_scope() -> Scope:
+    """Names that a formula of a stranger may use."""
+    allowed = numpy_of_formulas()
+    return Scope(patsy.EvalEnvironment([{"np": allowed, "numpy": allowed}]), columns_only=True)
+
+
+def scope_of_caller(frames_up: int = 0, scope: str = "caller") -> Scope:
+    """Where a user's functions and variables are: the caller's caller, or further up.
+
+    Parameters
+    ----------
+    frames_up : int
+        How many frames further up.
+    scope : str
+        ``"caller"``, or ``"columns"`` for none of them.
+
+    Returns
+    -------
+    Scope
+
+    Raises
+    ------
+    OptionError
+        If `scope` is another word.
+    """
+    check_choice("scope", scope, SCOPES)
+    if scope == "columns":
+        return columns_scope()
+    environment = patsy.EvalEnvironment.capture(2 + frames_up)
+    return Scope(environment.with_outer_namespace({"np": np, "numpy": np}))
+
+
+def used_columns(key: str, formula: PreparedFormula, terms: Terms, scope: Scope) -> list[str]:
+    """Columns of obs that a formula uses, once all that it mentions is known to be there.
+
+    Parameters
+    ----------
+    key : str
+        ``mean`` or ``dispersion``, for messages.
+    formula : PreparedFormula
+        The formula.
+    terms : Terms
+        Its terms.
+    scope : Scope
+        Where functions and variables are looked up.
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    FormulaError
+        If a name is nothing at all, or not allowed, or a factor is no expression.
+    """
     used: dict[str, None] = {}
-    for term in description.rhs_termlist:
-        for factor in term.factors:
-            try:
-                values, functions = variables_in(factor.code)
-            except SyntaxError as error:
-                msg = f"{formula.restore(factor.code)!r} in the {key} formula is not an expression."
-                raise FormulaError(msg) from error
-            for name in values:
-                column = formula.column_of(name)
-                if column in formula.columns:
-                    used[column] = None
-                elif not _defined(name, environment):
-                    msg = (
-                        f"{name!r} in the {key} formula {formula.given!r} is neither a column of "
-                        f"obs ({some_of(formula.columns, 8)}) nor a variable in scope."
-                    )
-                    raise FormulaError(msg + did_you_mean(name, formula.columns))
-            for name in functions:
-                if not _defined(name, environment):
-                    msg = (
-                        f"{name!r} in the {key} formula {formula.given!r} is no known function; "
-                        "define it where the fit is called, or use patsy's or numpy's (np.log)."
-                    )
-                    raise FormulaError(msg + did_you_mean(name, patsy.builtins.__all__))
+    check = _Check(key, formula, scope)
+    kept = terms.kept
+    for code in terms.factors:
+        expression = check.read(code)
+        check.names(expression)
+        if code in kept:
+            columns = (formula.column_of(name) for name in expression.variables)
+            used |= dict.fromkeys(column for column in columns if column in formula.columns)
     return list(used)
 
 
-def _defined(name: str, environment: Scope) -> bool:
-    if name in patsy.builtins.__all__ or hasattr(builtins, name):
-        return True
-    try:
-        environment.namespace[name]
-    except KeyError:
-        return False
-    return True
+@dataclass(frozen=True)
+class _Check:
+    """A formula whose factors are looked through before anything is evaluated."""
+
+    key: str
+    formula: PreparedFormula
+    scope: Scope
+
+    def fail(self, what: str, cause: str) -> FormulaError:
+        return FormulaError(
+            f"{what} in the {self.key} formula {shown(self.formula.given)} {cause}."
+        )
+
+    def is_column(self, name: str) -> bool:
+        return self.formula.column_of(name) in self.formula.columns
+
+    def read(self, code: str) -> Expression:
+        given = shown(self.formula.restore(code))
+        try:
+            expression = read_expression(code)
+            stranger = (
+                stranger_in(expression.tree, self.is_column) if self.scope.columns_only else ""
+            )
+        except SyntaxError as error:
+            cause = "is not an expression; terms are joined with +, odd names go into backticks"
+            raise self.fail(given, cause) from error
+        except Exception as error:
+            raise cannot_be_read(self.key, self.formula, error) from error
+        misuse = expression.misuse()
+        if misuse:
+            raise self.fail(given, f"cannot be used: {misuse}")
+        if self.formula.column_of(code) in self.formula.response:
+            raise self.fail(given, "is the response itself, which cannot be a term of its model")
+        if stranger:
+            self.stranger(given, stranger, expression)
+        return expression
+
+    def stranger(self, given: str, stranger: str, expression: Expression) -> None:
+        """Refuse what scope='columns' does not allow; a slip is said to be one."""
+        for name in expression.variables:
+            if not self.is_column(name):
+                self.value(name, expression)
+        for name in expression.functions:
+            if function_hint(name):
+                self.unknown_function(name)
+        cause = (
+            f"uses {self.formula.restore(stranger)}; with scope='columns' a formula may use "
+            "columns, numbers, patsy's functions (C, bs, ...) and numpy's elementwise ones "
+            "(np.log, ...)"
+        )
+        raise self.fail(given, cause)
+
+    def names(self, expression: Expression) -> None:
+        for name in expression.variables:
+            if not self.is_column(name):
+                self.value(name, expression)
+        for name in expression.functions:
+            if name not in self.scope:
+                self.unknown_function(name)
+        for node in ast.walk(expression.tree):
+            self.attribute(node)
+
+    def value(self, name: str, expression: Expression) -> None:
+        columns = self.formula.columns
+        if name not in self.scope:
+            where = "a name that scope='columns' allows"
+            msg = (
+                f"{name!r} in the {self.key} formula {shown(self.formula.given)} is neither a "
+                f"column of obs ({some_of(columns, 8)}) nor "
+                f"{where if self.scope.columns_only else 'a variable in scope'}."
+            )
+            raise FormulaError(msg + did_you_mean(name, columns))
+        known = self.scope.value(name)
+        if expression.is_name and (known is None or callable(known) or inspect.ismodule(known)):
+            cause = f"is no column of obs ({some_of(columns, 8)}) but a function or a module"
+            raise self.fail(repr(name), cause)
+
+    def unknown_function(self, name: str) -> None:
+        what = f"{name!r} in the {self.key} formula {shown(self.formula.given)}"
+        if self.is_column(name):
+            column = self.formula.column_of(name)
+            msg = f"{what} is a column, not a function; write np.log({column}), not {column}.log()."
+            raise FormulaError(msg)
+        hint = function_hint(name)
+        if hint:
+            msg = f"{what} is no known function; {hint}."
+            raise FormulaError(msg)
+        msg = (
+            f"{what} is no known function; define it where the fit is called, or use patsy's or "
+            f"numpy's (np.log)."
+        )
+        raise FormulaError(msg + did_you_mean(name, patsy.builtins.__all__))
+
+    def attribute(self, node: ast.AST) -> None:
+        """Refuse what numpy does not have, with the nearest name that it has."""
+        if not (isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)):
+            return
+        if self.scope.value(node.value.id) is np and not hasattr(np, node.attr):
+            msg = (
+                f"numpy has no {node.attr!r}, which the {self.key} formula "
+                f"{shown(self.formula.given)} uses."
+            )
+            raise FormulaError(msg + did_you_mean(node.attr, dir(np)))
 
 
-def columns_of_formula(key: str, text: str, obs: pd.DataFrame, environment: Scope) -> list[str]:
+def columns_of_formula(
+    key: str,
+    text: str,
+    obs: pd.DataFrame,
+    scope: Scope,
+    *,
+    response: Iterable[str] = (),
+) -> list[str]:
     """Columns of obs that a formula uses.
 
     Parameters
@@ -105,8 +259,10 @@ def columns_of_formula(key: str, text: str, obs: pd.DataFrame, environment: Scop
         The formula.
     obs : DataFrame
         Covariates.
-    environment : Scope
+    scope : Scope
         Where functions and variables are looked up.
+    response : iterable of str
+        Columns of the response.
 
     Returns
     -------
@@ -117,5 +273,6 @@ def columns_of_formula(key: str, text: str, obs: pd.DataFrame, environment: Scop
     FormulaError
         If the formula cannot be read.
     """
-    formula = prepare_formula(key, text, [str(column) for column in obs.columns])
-    return used_columns(key, formula, parse_formula(key, formula), environment)
+    names = [str(column) for column in obs.columns]
+    formula = prepare_formula(key, text, names, response=tuple(response))
+    return used_columns(key, formula, read_terms(key, formula), scope)

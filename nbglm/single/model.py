@@ -152,7 +152,7 @@ class NegBinModel(NegBinLikelihood):
             obs,
             offset=extras["offset"],
             size_factors=extras["exposure"],
-            environment=scope,
+            scope=scope,
         )
         model = cls(
             pd.Series(endog[:, 0], obs.index, name=left.strip()),

@@ -1,0 +1,201 @@
+"""What a formula may do that comes from a stranger.
+
+patsy evaluates the factors of a formula as Python. With ``scope="columns"`` each of them is first
+compared with the list below, node by node of its syntax tree, and nothing is evaluated of a
+formula in which anything else occurs: arithmetic and comparisons of columns and numbers, patsy's
+functions, and numpy's elementwise ones, none of which reads a file or keeps what it is given.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from types import SimpleNamespace
+
+import numpy as np
+
+__all__ = ["numpy_of_formulas", "stranger_in"]
+
+_ONE = (
+    *("abs", "absolute", "fabs", "sign", "negative", "positive", "reciprocal", "square", "sqrt"),
+    *("cbrt", "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sin", "cos", "tan"),
+    *("arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh"),
+    *("deg2rad", "rad2deg", "floor", "ceil", "rint", "trunc", "isfinite", "isinf"),
+    *("isnan", "logical_not"),
+)
+_TWO = (
+    *("add", "subtract", "multiply", "divide", "power", "mod", "hypot", "arctan2", "minimum"),
+    *("maximum", "fmin", "fmax", "logaddexp", "heaviside", "equal", "not_equal", "less"),
+    *("less_equal", "greater", "greater_equal", "logical_and", "logical_or", "logical_xor"),
+)
+# With no more arguments than these, so that none is the array into which numpy writes.
+_ARGUMENTS = {**dict.fromkeys(_ONE, 1), **dict.fromkeys(_TWO, 2), "round": 2, "where": 3, "clip": 3}
+_NUMBERS = ("pi", "e")
+
+_SPLINE = frozenset({"df", "knots", "degree", "include_intercept", "lower_bound", "upper_bound"})
+_CUBIC = frozenset({"df", "knots", "lower_bound", "upper_bound", "constraints"})
+_CENTRED = frozenset({"center", "rescale", "ddof"})
+_PATSY: dict[str, frozenset[str]] = {
+    "C": frozenset({"contrast", "levels"}),
+    "Treatment": frozenset({"reference"}),
+    "Poly": frozenset({"scores"}),
+    "Sum": frozenset({"omit"}),
+    **dict.fromkeys(("Helmert", "Diff", "I", "center"), frozenset()),
+    "bs": _SPLINE,
+    **dict.fromkeys(("cr", "cc"), _CUBIC),
+    "te": frozenset({"constraints"}),
+    **dict.fromkeys(("scale", "standardize"), _CENTRED),
+}
+_CONTRASTS = frozenset({"Treatment", "Poly", "Sum", "Helmert", "Diff"})
+_SMOOTHS = frozenset({"bs", "cr", "cc"})
+_OPERATORS = (
+    *(ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.Pow, ast.BitAnd, ast.BitOr),
+    *(ast.BitXor, ast.UAdd, ast.USub, ast.Invert, ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt),
+    ast.GtE,
+)
+_LARGEST_POWER = 100
+_MOST_COLUMNS = 1000  # of a spline
+_COUNTS = ("df", "degree")
+
+
+def numpy_of_formulas() -> SimpleNamespace:
+    """The part of numpy that such formulas see."""
+    return SimpleNamespace(**{name: getattr(np, name) for name in (*_ARGUMENTS, *_NUMBERS)})
+
+
+def stranger_in(tree: ast.Expression, is_column: Callable[[str], bool]) -> str:
+    """What in an expression is not on the list.
+
+    Parameters
+    ----------
+    tree : ast.Expression
+        A factor of a formula.
+    is_column : callable
+        Whether a name is a column of obs.
+
+    Returns
+    -------
+    str
+        The first such thing in words; empty if all of it is allowed.
+
+    Examples
+    --------
+    >>> stranger_in(ast.parse("np.log(x)", mode="eval"), lambda name: name == "x")
+    ''
+    >>> stranger_in(ast.parse("open('x')", mode="eval"), lambda name: name == "x")
+    "the function 'open'"
+    """
+    return _Check(is_column).expression(tree.body)
+
+
+def _number(node: ast.AST) -> float | None:
+    """The value of a number that is written out, with its sign."""
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
+        value = _number(node.operand)
+        return None if value is None else -value if isinstance(node.op, ast.USub) else value
+    if isinstance(node, ast.Constant) and type(node.value) in (int, float):
+        return node.value  # type: ignore[return-value]
+    return None
+
+
+class _Check:
+    """Walk an expression; every method returns the first stranger that it finds."""
+
+    def __init__(self, is_column: Callable[[str], bool]) -> None:
+        self.is_column = is_column
+
+    def first(self, nodes: list[ast.expr]) -> str:
+        return next((found for node in nodes if (found := self.expression(node))), "")
+
+    def expression(self, node: ast.expr) -> str:
+        """An operand: anything that becomes numbers or levels."""
+        found = f"a piece of Python ({type(node).__name__})"
+        match node:
+            case ast.Constant():
+                known = type(node.value) in (int, float, bool)
+                found = "" if known else f"the constant {node.value!r}"
+            case ast.Name():
+                found = "" if self.is_column(node.id) else f"the name {node.id!r}"
+            case ast.Attribute():
+                found = "" if _of_numpy(node) in _NUMBERS else f"the attribute {node.attr!r}"
+            case ast.UnaryOp():
+                found = _operator(node.op) or self.expression(node.operand)
+            case ast.BinOp():
+                found = _operator(node.op) or self.power(node)
+                found = found or self.first([node.left, node.right])
+            case ast.Compare():
+                strange = next((found for op in node.ops if (found := _operator(op))), "")
+                found = strange or self.compared([node.left, *node.comparators])
+            case ast.Call():
+                found = self.call(node)
+        return found
+
+    def power(self, node: ast.BinOp) -> str:
+        """Powers of plain numbers have no end of digits."""
+        if not isinstance(node.op, ast.Pow):
+            return ""
+        exponent = _number(node.right)
+        if exponent is None or abs(exponent) > _LARGEST_POWER:
+            return f"a power that is not a number up to {_LARGEST_POWER}"
+        base = isinstance(node.left, ast.BinOp | ast.UnaryOp)
+        named = any(isinstance(part, ast.Name) for part in ast.walk(node.left))
+        return "a power of numbers" if base and not named else ""
+
+    def compared(self, nodes: list[ast.expr]) -> str:
+        """Levels may be compared with, but not calculated with."""
+        return self.first([node for node in nodes if not _is_text(node)])
+
+    def call(self, node: ast.Call) -> str:
+        name = node.func.id if isinstance(node.func, ast.Name) else ""
+        if name in _PATSY:
+            return self.call_of_patsy(name, node)
+        ours = _of_numpy(node.func)
+        if ours not in _ARGUMENTS:
+            return f"the function {ast.unparse(node.func)[:40]!r}"
+        if node.keywords or len(node.args) > _ARGUMENTS[ours]:
+            return f"np.{ours}() with more than its {_ARGUMENTS[ours]} operands"
+        if ours == "where":
+            return self.compared(node.args)
+        return self.first(node.args)
+
+    def call_of_patsy(self, name: str, node: ast.Call) -> str:
+        for word in node.keywords:
+            if word.arg not in _PATSY[name]:
+                return f"the argument {word.arg!r} of {name}()"
+        data = len(node.args) if name == "te" else 0 if name in _CONTRASTS else 1
+        options = [*node.args[data:], *(word.value for word in node.keywords)]
+        counts = [*node.args[1:], *(word.value for word in node.keywords if word.arg in _COUNTS)]
+        if name in _SMOOTHS and any((_number(value) or 0) > _MOST_COLUMNS for value in counts):
+            return f"a spline of more than {_MOST_COLUMNS} columns"
+        return self.first(node.args[:data]) or self.options(options)
+
+    def options(self, nodes: list[ast.expr]) -> str:
+        """Arguments that are no data: numbers, texts, lists of them, contrasts."""
+        return next((found for node in nodes if (found := self.option(node))), "")
+
+    def option(self, node: ast.expr) -> str:
+        match node:
+            case ast.List() | ast.Tuple():
+                return self.options(node.elts)
+            case ast.Constant(value=value) if value is None or type(value) in (str, bool):
+                return ""
+            case ast.Name(id=name) if name in _CONTRASTS:
+                return ""
+            case ast.Call(func=ast.Name(id=name)) if name in _CONTRASTS:
+                return self.call(node)
+        return "" if _number(node) is not None else f"the argument {ast.unparse(node)[:40]!r}"
+
+
+def _operator(node: ast.AST) -> str:
+    return "" if isinstance(node, _OPERATORS) else f"the operator {type(node).__name__!r}"
+
+
+def _is_text(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and type(node.value) is str
+
+
+def _of_numpy(node: ast.expr) -> str:
+    """The name of what is taken from numpy itself; empty for anything else."""
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+        return node.attr if node.value.id in ("np", "numpy") else ""
+    return ""
