@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from nbglm.covariance import COV_TYPES
 from nbglm.exceptions import AlignmentError, OptionError, check_choice, did_you_mean, some_of
+from nbglm.labels import row_values
 
 __all__ = ["CovarianceRule", "covariance_rule"]
 
@@ -40,21 +41,12 @@ class CovarianceRule:
 
 
 def _codes(groups: object, obs: pd.DataFrame) -> tuple[NDArray[np.int64], pd.Index]:
-    source = "groups"
-    if isinstance(groups, str):
-        if groups not in obs.columns:
-            msg = f"groups={groups!r} is no column of obs, which has {some_of(obs.columns, 8)}."
-            raise AlignmentError(msg + did_you_mean(groups, obs.columns))
-        source = f"column {groups!r}, used as groups,"
-        groups = obs[groups]
-    elif isinstance(groups, pd.Series) and not groups.index.equals(obs.index):
-        msg = "groups is a Series whose index is not that of obs; use groups.reindex(obs.index)."
-        raise AlignmentError(msg)
-    values = pd.Series(groups if isinstance(groups, pd.Series) else np.asarray(groups))
-    if len(values) != len(obs):
-        msg = f"{source} must have {len(obs)} values, one for each cell; it has {len(values)}."
-        raise AlignmentError(msg)
-    codes, names = pd.factorize(values)
+    source, given = row_values("groups", groups, obs)
+    try:
+        codes, names = pd.factorize(pd.Series(given))
+    except TypeError as error:
+        msg = f"{source} must hold one name for each cell: {error}."
+        raise AlignmentError(msg) from error
     if (codes < 0).any():
         missing = some_of(obs.index[codes < 0])
         msg = f"{source} must name a cluster for every cell; none is given for {missing}."

@@ -17,13 +17,17 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from nbglm.exceptions import CountsError
+from nbglm.labels import quoted
 from nbglm.reading.budget import Budget
 from nbglm.reading.genestore import GeneBlock, GeneStore
 from nbglm.reading.memory import default_budget, parse_memory
 from nbglm.reading.opening import Table, open_counts
 from nbglm.reading.stored import Compressed
 from nbglm.reading.streaming import read_source
-from nbglm.reading.validity import check_counts, sum_duplicates
+from nbglm.reading.structure import sound_lines
+from nbglm.reading.unchanged import gene_totals, require_unchanged
+from nbglm.reading.validity import check_counts, check_dtype, refuse_masked, sum_duplicates
+from nbglm.reals import as_real
 
 __all__ = ["Counts", "GeneBlock", "read_counts", "read_table"]
 
@@ -48,12 +52,18 @@ class Counts:
         Covariates, a row for each cell; a copy of those that the counts were read with.
     annotations : DataFrame
         What the data say of the genes, a row for each; without columns if nothing.
+    remark : str
+        What had to be assumed about the order of rows; empty if nothing.
+    totals : ndarray, shape (genes,), or None
+        Sum of the counts of each gene where the matrix is the user's own, who may change it.
     """
 
     matrix: Matrix
     genes: pd.Index
     _obs: pd.DataFrame
     _var: pd.DataFrame | None = None
+    remark: str = ""
+    totals: FloatArray | None = None
 
     @property
     def obs(self) -> pd.DataFrame:
@@ -84,16 +94,24 @@ class Counts:
         """Genes ``start`` to ``stop`` as compressed sparse columns without explicit zeros."""
         if isinstance(self.matrix, GeneStore):
             return self.matrix.block(start, stop)
-        if isinstance(self.matrix, np.ndarray):
-            by_gene = np.ascontiguousarray(self.matrix[:, start:stop].T, dtype=np.float64)
-            there = by_gene != 0.0
-            # In one dimension, since numpy takes twice as long to find where in two.
-            positions = np.flatnonzero(there)
-            found = np.count_nonzero(there, axis=1)
-            first = np.arange(len(by_gene)) * self.n_cells
-            cells = positions - np.repeat(first, found)
-            ends = np.concatenate([[0], np.cumsum(found, dtype=np.int64)])
-            return GeneBlock(ends, cells, by_gene.ravel()[positions])
+        dense = isinstance(self.matrix, np.ndarray)
+        block = self._dense_block(start, stop) if dense else self._sparse_block(start, stop)
+        if self.totals is not None:
+            require_unchanged(block, self.n_cells, self.totals[start:stop], self.genes[start:stop])
+        return block
+
+    def _dense_block(self, start: int, stop: int) -> GeneBlock:
+        by_gene = np.ascontiguousarray(self.matrix[:, start:stop].T, dtype=np.float64)
+        there = by_gene != 0.0
+        # In one dimension, since numpy takes twice as long to find where in two.
+        positions = np.flatnonzero(there)
+        found = np.count_nonzero(there, axis=1)
+        first = np.arange(len(by_gene)) * self.n_cells
+        cells = positions - np.repeat(first, found)
+        ends = np.concatenate([[0], np.cumsum(found, dtype=np.int64)])
+        return GeneBlock(ends, cells, by_gene.ravel()[positions])
+
+    def _sparse_block(self, start: int, stop: int) -> GeneBlock:
         # By hand, since scipy's slices take longer than the fit of a small gene.
         ends = self.matrix.indptr[start : stop + 1].astype(np.int64)
         part = slice(ends[0], ends[-1])
@@ -128,8 +146,6 @@ class Counts:
 
     def gene(self, position: int) -> FloatArray:
         """All counts of one gene, zeros included, shape (cells,)."""
-        if isinstance(self.matrix, np.ndarray):
-            return self.matrix[:, position].astype(np.float64)
         _, cells, counts = self.block(position, position + 1)
         dense = np.zeros(self.n_cells)
         dense[cells] = counts
@@ -235,37 +251,54 @@ def read_table(table: Table, budget: Budget, progress: bool | None = None) -> Co
         If the values are not counts, or the budget does not suffice.
     """
     matrix, genes, cells = table.matrix, table.genes, table.obs.index
+    totals: FloatArray | None = None
     if isinstance(matrix, np.ndarray):
         checked: Matrix = _checked_array(matrix, genes, cells, table.hint)
-    elif sparse.issparse(matrix) and matrix.format == "csr":
-        # As if it came from a file: scipy's copy by columns would take as much memory again.
-        rows = Compressed(
-            matrix.data, matrix.indices, matrix.indptr.astype(np.int64), True, matrix.shape
-        )
-        checked = read_source(rows, genes, cells, table.hint, Budget(_ALL), progress=False)
+        totals = np.asarray(checked.sum(axis=0, dtype=np.float64))
     elif sparse.issparse(matrix):
-        checked = sum_duplicates(sparse.csc_matrix(matrix))
-        check_counts(checked, genes, cells, table.hint)
+        check_dtype(matrix.dtype)
+        lines = sound_lines(matrix)
+        if lines.format == "csr":
+            # As if it came from a file: scipy's copy by columns would take as much memory again.
+            pointer = lines.indptr.astype(np.int64)
+            rows = Compressed(lines.data, lines.indices, pointer, True, lines.shape)
+            checked = read_source(rows, genes, cells, table.hint, Budget(_ALL), progress=False)
+        else:
+            checked = sum_duplicates(lines)
+            check_counts(checked, genes, cells, table.hint)
+            totals = gene_totals(checked.indptr, checked.data)
     else:
         checked = read_source(matrix, genes, cells, table.hint, budget, progress=progress)
     # Copies: what becomes of the caller's tables afterwards is none of the fit's business.
     var = None if table.var is None else table.var.copy()
-    return Counts(checked, genes, table.obs.copy(), var)
+    return Counts(checked, genes, table.obs.copy(), var, table.remark, totals)
 
 
 def _checked_array(
     values: NDArray[Any], genes: pd.Index, cells: pd.Index, hint: str
 ) -> NDArray[Any]:
     """A dense array of counts, checked some genes at a time."""
+    refuse_masked(values)
     table = np.asarray(values)
     if table.dtype == object:
-        try:
-            table = table.astype(np.float64)
-        except (TypeError, ValueError) as error:
-            msg = f"data holds values that are not numbers: {error}."
-            raise CountsError(msg) from error
+        table = _numbers(table, genes, cells)
     step = max(1, _CHECK_ROWS // table.shape[0])
     for start in range(0, table.shape[1], step):
         part = slice(start, start + step)
         check_counts(table[:, part], genes[part], cells, hint)
     return table
+
+
+def _numbers(objects: NDArray[np.object_], genes: pd.Index, cells: pd.Index) -> FloatArray:
+    """Python's numbers as floats; large integers keep what makes them too large."""
+    floats = np.empty(objects.shape)
+    for (cell, gene), value in np.ndenumerate(objects):
+        try:
+            floats[cell, gene] = as_real(value)
+        except TypeError as error:
+            msg = (
+                f"data holds values that are not numbers: {error} ({genes[gene]!r}, cell "
+                f"{quoted(cells[cell])})."
+            )
+            raise CountsError(msg) from error
+    return floats

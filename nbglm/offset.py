@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nbglm.exceptions import AlignmentError, did_you_mean, some_of
+from nbglm.exceptions import AlignmentError
+from nbglm.labels import quoted, row_values
+from nbglm.reals import as_real
 
 __all__ = ["OffsetRule", "cell_values", "offset_rules"]
 
@@ -69,10 +71,28 @@ class OffsetRule:
             row = int(np.argmax(~(values > 0)))
             msg = (
                 f"size_factors must be positive (they multiply the mean); the value at "
-                f"{obs.index[row]!r} is {values[row]:g}. Give log factors as offset= instead."
+                f"{quoted(obs.index[row])} is {values[row]:g}. Give log factors as offset= instead."
             )
             raise AlignmentError(msg)
         return np.asarray(np.log(values))
+
+
+def _numbers(source: str, given: object) -> FloatArray:
+    """Real numbers as they are, in memory of their own; text, dates and the like are none."""
+    if isinstance(given, pd.Series) and pd.api.types.is_numeric_dtype(given.dtype):
+        values = np.asarray(given.to_numpy(na_value=np.nan) if given.hasnans else given)
+    else:
+        values = np.asarray(given)
+    if values.dtype == object:
+        try:
+            values = np.array([as_real(value) for value in values])
+        except TypeError as error:
+            msg = f"{source} must hold numbers, and {error}."
+            raise AlignmentError(msg) from error
+    if values.dtype.kind not in "biuf":
+        msg = f"{source} must hold real numbers; its dtype is {values.dtype}."
+        raise AlignmentError(msg)
+    return values.astype(np.float64)
 
 
 def cell_values(what: str, given: object, obs: pd.DataFrame) -> FloatArray:
@@ -82,14 +102,16 @@ def cell_values(what: str, given: object, obs: pd.DataFrame) -> FloatArray:
     ----------
     what : str
         Name of the argument, for messages.
-    given : array_like or str
-        Values, or a column.
+    given : array_like, Series, DataFrame of one column, or str
+        Values, or a column. What has labels must have those of `obs`, in the same order; an
+        index 0, 1, 2, ... in order is none.
     obs : DataFrame
         Cells.
 
     Returns
     -------
     ndarray, shape (cells,)
+        Of its own memory.
 
     Raises
     ------
@@ -102,35 +124,11 @@ def cell_values(what: str, given: object, obs: pd.DataFrame) -> FloatArray:
     >>> cell_values("offset", "depth", pd.DataFrame({"depth": [1, 2]}))
     array([1., 2.])
     """
-    source = f"{what}="
-    if isinstance(given, str):
-        names = [str(column) for column in obs.columns]
-        if given not in names:
-            msg = f"{what}={given!r} is no column of obs, which has {some_of(names, 8)}."
-            raise AlignmentError(msg + did_you_mean(given, names))
-        source = f"column {given!r}, used as {what},"
-        given = obs.iloc[:, names.index(given)]
-    elif isinstance(given, pd.Series) and not given.index.equals(obs.index):
-        same = set(given.index) == set(obs.index)
-        msg = (
-            f"{what}= is a Series whose index is not that of obs"
-            f"{' (same labels in another order)' if same else ''}; "
-            f"use {what}.reindex(obs.index), or pass a plain array."
-        )
-        raise AlignmentError(msg)
-    try:
-        values = np.asarray(given, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        msg = f"{source} must hold numbers: {error}."
-        raise AlignmentError(msg) from error
-    if values.shape != (len(obs),):
-        msg = (
-            f"{source} must have {len(obs)} values, one for each cell; its shape is {values.shape}."
-        )
-        raise AlignmentError(msg)
+    source, given = row_values(what, given, obs)
+    values = _numbers(source, given)
     if not np.all(np.isfinite(values)):
         row = int(np.argmax(~np.isfinite(values)))
-        msg = f"{source} must be finite; the value at {obs.index[row]!r} is {values[row]}."
+        msg = f"{source} must be finite; the value at {quoted(obs.index[row])} is {values[row]}."
         raise AlignmentError(msg)
     return values
 

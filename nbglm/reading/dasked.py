@@ -10,7 +10,17 @@ import numpy as np
 from scipy import sparse
 
 from nbglm.exceptions import CountsError
-from nbglm.reading.tiles import BAND, Tile, bytes_a_cell, bytes_an_entry, dense_pieces, ranges
+from nbglm.reading.stored import Compressed
+from nbglm.reading.structure import sound_lines
+from nbglm.reading.tiles import (
+    Tile,
+    bytes_a_cell,
+    bytes_an_entry,
+    dense_block,
+    dense_pieces,
+    require_shape,
+)
+from nbglm.reading.validity import check_dtype
 
 __all__ = ["Dasked"]
 
@@ -43,6 +53,11 @@ class Dasked:
             raise CountsError(msg)
         rows, columns = (tuple(int(size) for size in sizes) for sizes in array.chunks)
         return cls(array, rows, columns)
+
+    @property
+    def where(self) -> str:
+        """What it is called in messages."""
+        return "the dask array"
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -85,43 +100,55 @@ class Dasked:
         while row < len(self.rows):
             # A chunk alone, to see what it takes; then as many at once as fit in half the memory.
             chunks = self._compute(column, row, row + together)
-            row += len(chunks)
             largest = max(_held(chunk) for chunk in chunks)
             together = max(1, min(2 * together, memory // 2 // max(1, largest)))
             while chunks:
-                chunk = chunks.pop(0)
-                height = int(chunk.shape[0])
+                chunk, height = chunks.pop(0), self.rows[row]
                 share = height * width / whole
                 if sparse.issparse(chunk):
                     yield from _sparse_pieces(chunk, first_cell, first_gene, memory // 2, share)
                 else:
-                    block = np.asarray(chunk)
-                    yield from dense_pieces(block, first_cell, first_gene, memory // 2, share)
+                    yield from dense_pieces(chunk, first_cell, first_gene, memory // 2, share)
                 first_cell += height
+                row += 1
 
     def _compute(self, column: int, start: int, stop: int) -> list[Any]:
         from dask import compute
 
         stop = min(stop, len(self.rows))
-        return list(compute(*[self.array.blocks[row, column] for row in range(start, stop)]))
+        chunks = compute(*[self.array.blocks[row, column] for row in range(start, stop)])
+        return [
+            self._as_promised(chunk, row, column) for row, chunk in enumerate(chunks, start=start)
+        ]
+
+    def _as_promised(self, chunk: Any, row: int, column: int) -> Any:
+        """A chunk whose shape and values are checked: dask passes on whatever it computes."""
+        where = f"chunk ({row}, {column}) of the dask array"
+        promised = self.rows[row], self.columns[column]
+        if not sparse.issparse(chunk):
+            if hasattr(chunk, "todense") and not isinstance(chunk, np.ndarray):  # pydata's sparse
+                chunk = chunk.todense()
+            return dense_block(chunk, promised, where)
+        require_shape(chunk.shape, promised, where)
+        check_dtype(chunk.dtype)
+        return sound_lines(chunk, where)
 
 
 def _held(chunk: Any) -> int:
     """Bytes of a chunk in memory."""
     if sparse.issparse(chunk):
         return int(chunk.nnz) * (chunk.dtype.itemsize + 8)
-    return int(np.asarray(chunk).nbytes)
+    return int(chunk.nbytes)
 
 
 def _sparse_pieces(
     chunk: Any, first_cell: int, first_gene: int, memory: int, share: float
 ) -> Iterator[Tile]:
     """Cut a sparse chunk into bands of cells, or into ranges of genes if that is how it lies."""
-    by_cells = chunk.format != "csc"
-    lines = sparse.csr_matrix(chunk) if by_cells else sparse.csc_matrix(chunk)
-    entries = max(1, memory // bytes_an_entry(lines.dtype.itemsize, lines.indices.itemsize))
-    majors = lines.indptr.size - 1
-    for start, stop in ranges(lines.indptr, entries, BAND if by_cells else majors):
-        part = lines[start:stop] if by_cells else lines[:, start:stop]
-        at = (first_cell + start, first_gene) if by_cells else (first_cell, first_gene + start)
-        yield Tile(*at, part, share * (stop - start) / majors)
+    pointer = chunk.indptr.astype(np.int64)
+    lines = Compressed(chunk.data, chunk.indices, pointer, chunk.format == "csr", chunk.shape)
+    for cell, gene, part, _ in lines.tiles(memory):
+        height, width = (
+            own / max(1, all_) for own, all_ in zip(part.shape, chunk.shape, strict=True)
+        )
+        yield Tile(first_cell + cell, first_gene + gene, part, share * height * width)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
 from nbglm.exceptions import AlignmentError, CountsError, did_you_mean, some_of
+from nbglm.reading.covariates import align_obs
 from nbglm.reading.dasked import Dasked
+from nbglm.reading.frames import gene_names, matrix_of_frame
 from nbglm.reading.sources import open_source
+from nbglm.reading.structure import sound_lines
 from nbglm.reading.tiles import Selected
+from nbglm.reading.validity import refuse_masked
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -37,6 +42,8 @@ class Table:
         What to do if the values turn out to be no counts.
     var : DataFrame or None
         What the data say of the genes, a row for each; None if nothing.
+    remark : str
+        What had to be assumed about the order of rows; empty if nothing.
     """
 
     matrix: Any
@@ -44,6 +51,7 @@ class Table:
     obs: pd.DataFrame
     hint: str
     var: pd.DataFrame | None = None
+    remark: str = ""
 
 
 def open_counts(
@@ -82,36 +90,72 @@ def open_counts(
         raise CountsError(msg)
     if isinstance(data, pd.Series):
         data = data.to_frame(name=data.name if data.name is not None else "gene_0")
-    index: pd.Index | None = None
     if isinstance(data, pd.DataFrame):
-        _refuse_columns_that_are_not_numbers(data)
-        genes, index = pd.Index(data.columns.map(str)), data.index
-        matrix: Any = (
-            data.sparse.to_coo()
-            if all(isinstance(dtype, pd.SparseDtype) for dtype in data.dtypes)
-            else data.to_numpy()
-        )
-    elif sparse.issparse(data) or isinstance(data, np.ndarray):
-        matrix = data[:, None] if isinstance(data, np.ndarray) and data.ndim == 1 else data
-        if matrix.ndim != 2:
-            msg = f"data must have two dimensions, cells x genes; its shape is {matrix.shape}."
-            raise CountsError(msg)
-        genes = _numbered(matrix.shape[1])
+        index: pd.Index | None = data.index
+        matrix, genes = matrix_of_frame(data), gene_names(data.columns)
     else:
+        index, matrix = None, _unlabelled(data)
+        genes = pd.Index([f"gene_{j}" for j in range(matrix.shape[1])])
+    own, remark = align_obs(obs, index, int(matrix.shape[0]))
+    return replace(_table(matrix, genes, own, "Pass raw counts."), remark=remark)
+
+
+def _unlabelled(data: Any) -> Any:
+    """The values of an array of any kind, in memory or not; one dimension is one gene."""
+    matrix = data
+    if not (sparse.issparse(data) or isinstance(data, np.ndarray)):
         matrix = open_source(data)
         if matrix is None:
-            msg = (
-                f"data is a {type(data).__name__}; pass an AnnData, a DataFrame of counts, a "
-                f"numpy, dask, HDF5 or zarr array, or a sparse matrix, cells x genes."
-            )
-            raise CountsError(msg)
-        genes = _numbered(matrix.shape[1])
-    rows = int(matrix.shape[0])
-    return _table(matrix, genes, _align_obs(obs, index, rows), "Pass raw counts.")
+            matrix = _converted(data)
+    if isinstance(matrix, np.ndarray) and matrix.ndim == 1:
+        matrix = matrix[:, None]
+    if len(matrix.shape) != 2:
+        msg = f"data must have two dimensions, cells x genes; its shape is {matrix.shape}."
+        raise CountsError(msg)
+    return matrix
 
 
-def _numbered(size: int) -> pd.Index:
-    return pd.Index([f"gene_{j}" for j in range(size)])
+def _converted(data: Any) -> Any:
+    """What offers itself as an array, such as a tensor; names of columns must not get lost."""
+    if not hasattr(data, "__array__") or hasattr(data, "to_pandas"):
+        _refuse_kind(data)
+    try:
+        return np.asarray(data)
+    except Exception as error:
+        msg = f"data is a {type(data).__name__} that cannot be made a numpy array: {error}."
+        raise CountsError(msg) from error
+
+
+def _refuse_kind(data: Any) -> NoReturn:
+    name = type(data).__name__
+    if isinstance(data, str | os.PathLike):
+        path = os.fspath(data)
+        msg = (
+            f"data is the path {path!r}; open the file first, for example with "
+            f"anndata.read_h5ad({path!r}), and pass what that returns."
+        )
+        raise CountsError(msg)
+    if name == "Raw" and hasattr(data, "to_adata"):
+        msg = "data is the .raw of an AnnData, which has no obs; pass adata.raw.to_adata()."
+        raise CountsError(msg)
+    hint = ""
+    if data is None:
+        hint = "data is None; "
+    elif hasattr(data, "to_pandas"):
+        hint = f"data is a {name}, use data.to_pandas(); or "
+    elif hasattr(data, "mod"):
+        hint = f"data is a {name}, choose one of its modalities (data.mod[...]); or "
+    elif isinstance(data, Mapping):
+        hint = f"data is a {name}, use pandas.DataFrame(data); or "
+    elif isinstance(data, list | tuple):
+        hint = f"data is a {name}, use numpy.array(data); or "
+    else:
+        hint = f"data is a {name}; "
+    msg = (
+        f"{hint}pass an AnnData, a DataFrame of counts, a numpy, dask, HDF5 or zarr array, or a "
+        f"sparse matrix, cells x genes."
+    )
+    raise CountsError(msg)
 
 
 def _is_anndata(data: object) -> bool:
@@ -140,7 +184,7 @@ def _read_anndata(adata: AnnData, obs: object, layer: str | None) -> Table:
         frame if isinstance(frame, pd.DataFrame) else frame.to_memory()
         for frame in (adata.obs, adata.var)
     )
-    genes = pd.Index(adata.var_names.map(str))
+    genes = gene_names(adata.var_names)
     table = _table(matrix, genes, own, hint + ".")
     return replace(table, var=var.set_axis(genes, axis=0))
 
@@ -149,8 +193,11 @@ def _matrix_of(adata: AnnData, layer: str | None) -> Any:
     """Values of an AnnData, as a source if they lie outside memory."""
     whole = getattr(adata, "_adata_ref", None) if adata.is_view else None
     if whole is not None and not whole.is_view:
+        held = whole.X if layer is None else whole.layers[layer]
+        if sparse.issparse(held):
+            sound_lines(held)  # since scipy's compiled slices trust what it holds
         # anndata would read what a view selects of a file into memory, in some cases all of it.
-        source = open_source(whole.X if layer is None else whole.layers[layer])
+        source = open_source(held)
         if source is not None and not isinstance(source, Dasked):
             cells, genes = (
                 np.arange(size)[chosen]
@@ -161,56 +208,10 @@ def _matrix_of(adata: AnnData, layer: str | None) -> Any:
     if matrix is None or sparse.issparse(matrix):
         return matrix
     source = open_source(matrix)
-    return np.asarray(matrix) if source is None else source
-
-
-def _refuse_columns_that_are_not_numbers(table: pd.DataFrame) -> None:
-    odd = [
-        str(name)
-        for name, dtype in zip(table.columns, table.dtypes, strict=True)
-        if not (pd.api.types.is_numeric_dtype(dtype) or pd.api.types.is_bool_dtype(dtype))
-    ]
-    if odd:
-        msg = (
-            f"columns {some_of(odd)} of the count table do not hold numbers; move covariates to "
-            f"obs= and pass the counts alone."
-        )
-        raise CountsError(msg)
-
-
-def _align_obs(obs: Any, index: pd.Index | None, rows: int) -> pd.DataFrame:
-    """Covariates as a frame whose rows are the rows of the data."""
-    default = pd.RangeIndex(rows)
-    if obs is None:
-        return pd.DataFrame(index=index if index is not None else default)
-    if not isinstance(obs, pd.DataFrame):
-        if not isinstance(obs, Mapping):
-            msg = f"obs must be a DataFrame or a dict of columns, not {type(obs).__name__}."
-            raise AlignmentError(msg)
-        try:
-            obs = pd.DataFrame(dict(obs))
-        except ValueError as error:
-            msg = f"the columns of obs do not go together: {error}."
-            raise AlignmentError(msg) from error
-    if len(obs) != rows:
-        msg = f"obs has {len(obs)} rows and the data has {rows}; they must be the same cells."
-        raise AlignmentError(msg)
-    if index is None or obs.index.equals(index) or index.equals(default):
-        return obs
-    if obs.index.equals(default):
-        return obs.set_axis(index, axis=0)
-    if set(obs.index) == set(index):
-        msg = (
-            "obs and the count table have the same row labels in another order; use "
-            "obs.reindex(counts.index)."
-        )
-    else:
-        stranger = next(label for label in obs.index if label not in index)
-        msg = (
-            f"obs has the row {stranger!r}, which the count table lacks; give both the same index, "
-            f"or reset it on one of them to match by position."
-        )
-    raise AlignmentError(msg)
+    if source is not None:
+        return source
+    refuse_masked(matrix)
+    return matrix_of_frame(matrix) if isinstance(matrix, pd.DataFrame) else np.asarray(matrix)
 
 
 def _table(matrix: Any, genes: pd.Index, obs: pd.DataFrame, hint: str) -> Table:

@@ -11,12 +11,15 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from nbglm.exceptions import CountsError
+from nbglm.exceptions import CountsError, some_of
 from nbglm.reading.dasked import Dasked
 from nbglm.reading.stored import Compressed, Dense
+from nbglm.reading.structure import damaged
 from nbglm.reading.tiles import Source
 
-__all__ = ["open_source"]
+__all__ = ["is_group", "open_source", "place_of"]
+
+_LAYOUTS = {"csr_matrix": "csr", "csc_matrix": "csc", "csr": "csr", "csc": "csc"}
 
 
 def open_source(matrix: Any) -> Source | None:
@@ -47,7 +50,10 @@ def open_source(matrix: Any) -> Source | None:
     _refuse_closed(matrix)
     if hasattr(matrix, "group") and hasattr(matrix, "format"):  # anndata's sparse datasets
         _refuse_closed(matrix.group)
-        return Compressed.of(matrix.group, matrix.format, matrix.shape)
+        where = f"the sparse matrix{place_of(matrix.group)}"
+        return Compressed.of(matrix.group, matrix.format, matrix.shape, where)
+    if is_group(matrix):
+        return _of_group(matrix)
     if not all(hasattr(matrix, name) for name in ("shape", "dtype", "chunks", "__getitem__")):
         return None
     dask = hasattr(matrix, "__dask_graph__")
@@ -57,7 +63,73 @@ def open_source(matrix: Any) -> Source | None:
     if len(shape) != 2:
         msg = f"data must have two dimensions, cells x genes; its shape is {shape}."
         raise CountsError(msg)
-    return Dasked.of(matrix) if dask else Dense(matrix)
+    return Dasked.of(matrix) if dask else Dense(matrix, f"the array{place_of(matrix)}")
+
+
+def is_group(held: Any) -> bool:
+    """Whether something is a group of an HDF5 file or a zarr store.
+
+    Parameters
+    ----------
+    held : object
+        Anything.
+
+    Returns
+    -------
+    bool
+    """
+    module = type(held).__module__.partition(".")[0]
+    return module in ("h5py", "zarr") and hasattr(held, "attrs") and hasattr(held, "keys")
+
+
+def _of_group(group: Any) -> Compressed:
+    """The sparse matrix that anndata has written as a group."""
+    found = dict(group.attrs)
+    kind = found.get("encoding-type", found.get("h5sparse_format", ""))
+    kind = kind.decode() if isinstance(kind, bytes) else str(kind)
+    where = f"the sparse matrix{place_of(group)}"
+    if kind in _LAYOUTS:
+        shape = found.get("shape", found.get("h5sparse_shape"))
+        if shape is None:
+            raise damaged(where, "it has no attribute 'shape'")
+        return Compressed.of(group, _LAYOUTS[kind], shape, where)
+    if kind == "anndata" or {"X", "obs"} <= set(group.keys()):
+        msg = (
+            f"data is a whole AnnData{place_of(group)}; open it with anndata.read_h5ad(path, "
+            f"backed='r') or anndata.read_zarr(path) and pass that."
+        )
+        raise CountsError(msg)
+    msg = (
+        f"data is a group{place_of(group)} that is no sparse matrix of anndata (it holds "
+        f"{some_of(group.keys(), 8)}); pass one of its arrays."
+    )
+    raise CountsError(msg)
+
+
+def place_of(held: Any) -> str:
+    """Which file something is in, for messages.
+
+    Parameters
+    ----------
+    held : object
+        A group or an array.
+
+    Returns
+    -------
+    str
+        With a leading space; empty if it is in no file, or that does not say.
+
+    Examples
+    --------
+    >>> place_of(np.zeros(3))
+    ''
+    """
+    file = getattr(getattr(held, "file", None), "filename", None)
+    if isinstance(file, str | bytes):
+        file = file.decode() if isinstance(file, bytes) else file
+        return f" {getattr(held, 'name', '')!r} in the file {file!r}"
+    store = getattr(held, "store_path", None) or getattr(getattr(held, "store", None), "path", None)
+    return "" if store is None else f" in {str(store)!r}"
 
 
 def _refuse_closed(held: Any) -> None:

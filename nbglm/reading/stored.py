@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from nbglm.exceptions import CountsError
+from nbglm.reading.structure import SPARSE, check_indices, checked_pointer, damaged, own
 from nbglm.reading.tiles import (
     BAND,
     Tile,
     bytes_a_cell,
     bytes_an_entry,
+    dense_block,
     dense_pieces,
     native,
     ranges,
@@ -53,6 +55,8 @@ class Compressed:
         Whether the matrix is stored by rows.
     shape : tuple of int
         Numbers of cells and genes.
+    where : str
+        What it is called in messages.
 
     Examples
     --------
@@ -67,24 +71,29 @@ class Compressed:
     indptr: IntArray
     by_cells: bool
     shape: tuple[int, int]
+    where: str = SPARSE
 
     @classmethod
-    def of(cls, group: Any, layout: str, shape: tuple[int, int]) -> Compressed:
+    def of(cls, group: Any, layout: str, shape: tuple[int, int], where: str = SPARSE) -> Compressed:
         """A group with ``data``, ``indices`` and ``indptr``."""
         if layout not in ("csr", "csc"):
             msg = f"the data are a sparse matrix of format {layout!r}; it must be 'csr' or 'csc'."
             raise CountsError(msg)
-        rows, columns = int(shape[0]), int(shape[1])
-        data, indices = group["data"], group["indices"]
-        indptr = np.asarray(group["indptr"][:], dtype=np.int64)
+        try:
+            data, indices, pointer = group["data"], group["indices"], group["indptr"]
+            rows, columns = (int(size) for size in shape)
+            lengths = [int(part.shape[0]) for part in (data, indices) if len(part.shape) == 1]
+            indptr = np.asarray(pointer[:])
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+            why = "it must have 'data', 'indices', 'indptr' and a shape"
+            raise damaged(where, f"{why} ({error})") from error
+        if len(lengths) != 2 or lengths[0] != lengths[1]:
+            why = f"its values have shape {data.shape} and its indices {indices.shape}"
+            raise damaged(where, why)
         majors = rows if layout == "csr" else columns
-        stored = int(data.shape[0])
-        sound = indptr.size == majors + 1 and indptr[0] == 0 and indptr[-1] == stored
-        if not sound or np.any(np.diff(indptr) < 0) or int(indices.shape[0]) != stored:
-            msg = "the sparse matrix in the file is damaged: its index pointer does not fit."
-            raise CountsError(msg)
+        pointer = checked_pointer(indptr, majors, lengths[0], where)
         check_dtype(data.dtype)
-        return cls(data, indices, indptr, layout == "csr", (rows, columns))
+        return cls(data, indices, pointer, layout == "csr", (rows, columns), where)
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -122,16 +131,19 @@ class Compressed:
     def _read(self, start: int, stop: int) -> sparse.csr_matrix | sparse.csc_matrix:
         here = slice(int(self.indptr[start]), int(self.indptr[stop]))
         minors = self.shape[1] if self.by_cells else self.shape[0]
-        indices = np.asarray(self.indices[here])
-        # scipy's compiled loops trust these numbers.
-        if indices.size and not (indices.min() >= 0 and indices.max() < minors):
-            msg = "the sparse matrix in the file is damaged: an index is out of bounds."
-            raise CountsError(msg)
+        # Of its own memory, since scipy's compiled loops trust these numbers after the check.
+        indices, data = own(np.asarray(self.indices[here])), np.asarray(self.data[here])
+        data = data if self.by_cells else own(data)  # rows are copied when they are turned round
+        if data.shape != (here.stop - here.start,) or indices.shape != data.shape:
+            why = f"entries {here.start} to {here.stop} are not all there"
+            raise damaged(self.where, why)
+        check_indices(indices, minors, self.where)
+        check_dtype(data.dtype)
         indices = indices.astype(np.int32, copy=False)
         indptr = (self.indptr[start : stop + 1] - here.start).astype(np.int32)
         kind = sparse.csr_matrix if self.by_cells else sparse.csc_matrix
         shape = (stop - start, minors) if self.by_cells else (minors, stop - start)
-        return kind((native(np.asarray(self.data[here])), indices, indptr), shape=shape)
+        return kind((native(data), indices, indptr), shape=shape)
 
 
 @dataclass(frozen=True)
@@ -147,6 +159,8 @@ class Dense:
     ----------
     array : object
         With ``shape``, ``dtype``, ``chunks`` (or None) and slices.
+    where : str
+        What it is called in messages.
 
     Examples
     --------
@@ -158,6 +172,7 @@ class Dense:
     """
 
     array: Any
+    where: str = "the array"
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -204,8 +219,10 @@ class Dense:
             height *= max(1, entries // (height * width))
         for first_gene in range(0, columns, width):
             for first_cell in range(0, rows, height):
-                block = np.asarray(
-                    self.array[first_cell : first_cell + height, first_gene : first_gene + width]
+                block = dense_block(
+                    self.array[first_cell : first_cell + height, first_gene : first_gene + width],
+                    (min(height, rows - first_cell), min(width, columns - first_gene)),
+                    f"{self.where} from cell {first_cell} and gene {first_gene} on",
                 )
                 share = block.size / (rows * columns)
                 yield from dense_pieces(block, first_cell, first_gene, memory // 2, share)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from nbglm.exceptions import CountsError
+from nbglm.exceptions import CountsError, NbglmError
 from nbglm.reading.budget import Budget
 from nbglm.reading.filling import Filling
 from nbglm.reading.genestore import GeneStore, Run, make_run
@@ -33,6 +34,20 @@ def _by_genes(matrix: Any) -> sparse.csc_matrix:
     values = native(matrix.reshape(-1)[flat])
     flat %= columns
     return sparse.csr_matrix((values, flat.astype(np.int32), indptr), (rows, columns)).tocsc()
+
+
+def _tiles(source: Source, memory: int) -> Iterator[Tile]:
+    """All tiles; whatever stops the reading of a file is said in words, with its name."""
+    try:
+        yield from source.tiles(memory)
+    except (NbglmError, MemoryError):
+        raise
+    except Exception as error:  # whatever a file, a filter or a graph of dask comes up with
+        msg = (
+            f"{source.where} cannot be read to its end: {type(error).__name__}: {error}. If it is "
+            f"in a file, that is damaged or was cut off, or has changed meanwhile."
+        )
+        raise CountsError(msg) from error
 
 
 def _packed(tile: Tile, genes: pd.Index, cells: pd.Index, hint: str) -> Run:
@@ -136,7 +151,7 @@ def read_source(
         disable=None if progress is None else not progress,
         leave=False,
     ) as bar:
-        for tile in source.tiles(budget.tile(source)):
+        for tile in _tiles(source, budget.tile(source)):
             done = min(1.0, done + tile.share)
             filling.add(_packed(tile, genes, cells, hint))
             del tile  # before the next one is read

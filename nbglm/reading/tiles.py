@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbglm.exceptions import CountsError
+from nbglm.reading.validity import check_dtype, refuse_masked
 
 __all__ = [
     "BAND",
@@ -18,9 +19,11 @@ __all__ = [
     "Tile",
     "bytes_a_cell",
     "bytes_an_entry",
+    "dense_block",
     "dense_pieces",
     "native",
     "ranges",
+    "require_shape",
 ]
 
 Matrix = Any  # a scipy sparse matrix, or an ndarray
@@ -50,6 +53,10 @@ class Tile(NamedTuple):
 
 class Source(Protocol):
     """A table outside memory."""
+
+    @property
+    def where(self) -> str:
+        """What it is called in messages."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -116,6 +123,69 @@ def native(values: NDArray[Any]) -> NDArray[Any]:
     if values.dtype == np.float16:
         return values.astype(np.float32)
     return values.astype(values.dtype.newbyteorder("="), copy=False)
+
+
+def require_shape(found: tuple[int, ...], promised: tuple[int, int], where: str) -> None:
+    """Refuse a piece of a table that is larger or smaller than was promised.
+
+    Parameters
+    ----------
+    found, promised : tuple of int
+        Its shape, and what it should be.
+    where : str
+        Where the piece is, for messages.
+
+    Raises
+    ------
+    CountsError
+        If it has another shape.
+
+    Examples
+    --------
+    >>> require_shape((2, 3), (3, 3), "chunk (0, 1) of the dask array")
+    Traceback (most recent call last):
+    nbglm.exceptions.CountsError: chunk (0, 1) of the dask array has shape (2, 3), where (3, 3) was
+    promised; counts would get into wrong cells.
+    """
+    if tuple(found) != promised:
+        msg = (
+            f"{where} has shape {tuple(found)}, where {promised} was promised; counts would get "
+            f"into wrong cells."
+        )
+        raise CountsError(msg)
+
+
+def dense_block(values: Any, shape: tuple[int, int], where: str) -> NDArray[Any]:
+    """What was read or computed, if it is the piece of a dense table that was promised.
+
+    Parameters
+    ----------
+    values : object
+        An array, or what can be made one.
+    shape : tuple of int
+        What was promised.
+    where : str
+        Where the piece is, for messages.
+
+    Returns
+    -------
+    ndarray
+
+    Raises
+    ------
+    CountsError
+        If it has another shape, masked entries, or values that are no real numbers.
+
+    Examples
+    --------
+    >>> dense_block([[1, 2]], (1, 2), "a chunk").shape
+    (1, 2)
+    """
+    refuse_masked(values)
+    block = np.asarray(values)
+    require_shape(block.shape, shape, where)
+    check_dtype(block.dtype)
+    return block
 
 
 def dense_pieces(
@@ -203,6 +273,11 @@ class Selected:
                     f"file; sort the selection, or load the view with to_memory()."
                 )
                 raise CountsError(msg)
+
+    @property
+    def where(self) -> str:
+        """What it is called in messages."""
+        return self.source.where
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -10,11 +10,18 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from nbglm.exceptions import CountsError
+from nbglm.labels import quoted
+from nbglm.reals import LARGEST_WHOLE
 
-__all__ = ["check_counts", "check_dtype", "sum_duplicates"]
+__all__ = ["as_float", "check_counts", "check_dtype", "refuse_masked", "sum_duplicates"]
 
-_LARGEST = 2.0**53  # beyond this a float no longer holds every whole number
 _AT_A_TIME = 1 << 20  # values that are looked at together: the work takes a few bytes for each
+_DTYPE_HINTS = {
+    "O": " Convert the values first, for example with astype(float).",
+    "U": " Convert the text to numbers first, for example with astype(int).",
+    "S": " Convert the text to numbers first, for example with astype(int).",
+    "V": " Pass one array of numbers, cells x genes, instead of a structured one.",
+}
 
 
 def check_dtype(dtype: np.dtype[Any]) -> None:
@@ -34,9 +41,61 @@ def check_dtype(dtype: np.dtype[Any]) -> None:
     --------
     >>> check_dtype(np.dtype(np.uint8))
     """
-    if not any(np.issubdtype(dtype, kind) for kind in (np.bool_, np.integer, np.floating)):
+    if dtype.kind not in "biuf":
         msg = f"data has dtype {dtype}; counts are whole numbers of 0 or more."
+        raise CountsError(msg + _DTYPE_HINTS.get(dtype.kind, ""))
+
+
+def refuse_masked(values: Any) -> None:
+    """Refuse an array of which some entries are masked: what is under a mask are no data.
+
+    Parameters
+    ----------
+    values : object
+        An array of any kind.
+
+    Raises
+    ------
+    CountsError
+        If an entry is masked.
+
+    Examples
+    --------
+    >>> refuse_masked(np.ma.array([1, 2], mask=[False, False]))
+    """
+    if np.ma.is_masked(values):
+        count = int(np.ma.getmaskarray(values).sum())
+        msg = (
+            f"data has {count} masked entries, which are no counts; leave those cells or genes "
+            f"out, or give the entries a value (data.filled(0) if they are zeros)."
+        )
         raise CountsError(msg)
+
+
+def as_float(values: NDArray[Any]) -> NDArray[np.float64]:
+    """The same numbers as floats of eight bytes.
+
+    Parameters
+    ----------
+    values : ndarray
+        Real numbers.
+
+    Returns
+    -------
+    ndarray
+        Integers beyond 2**53 may have lost digits, but are still beyond it, and so refused.
+
+    Examples
+    --------
+    >>> as_float(np.array([2**53 + 1])) > 2**53
+    array([ True])
+    """
+    floats = values.astype(np.float64)
+    if values.dtype.kind in "iu" and values.dtype.itemsize == 8:
+        beyond = values > LARGEST_WHOLE
+        if beyond.any():
+            floats[beyond] = np.maximum(floats[beyond], float(LARGEST_WHOLE + 2))
+    return floats
 
 
 def sum_duplicates(columns: sparse.csc_matrix) -> sparse.csc_matrix:
@@ -62,21 +121,28 @@ def sum_duplicates(columns: sparse.csc_matrix) -> sparse.csc_matrix:
         return columns
     check_dtype(columns.dtype)
     # As float64: sums of small integers, or of truth values, would wrap around.
-    canonical = columns.astype(np.float64, copy=True)
+    canonical = sparse.csc_matrix(columns.shape)
+    canonical.data, canonical.indices = as_float(columns.data), columns.indices.copy()
+    canonical.indptr = columns.indptr.copy()
     canonical.sum_duplicates()
     return canonical
 
 
 def _bad(values: NDArray[Any]) -> NDArray[np.bool_]:
     """Which values are no counts."""
-    if values.dtype == bool:
+    kind, wide = values.dtype.kind, values.dtype.itemsize == 8
+    if kind == "b":
         return np.zeros(values.shape, dtype=bool)
-    if np.issubdtype(values.dtype, np.unsignedinteger):
-        return np.asarray(values > _LARGEST)
-    if np.issubdtype(values.dtype, np.integer):
-        return np.asarray((values < 0) | (values > _LARGEST))
+    if kind == "u":
+        return np.asarray(values > LARGEST_WHOLE) if wide else np.zeros(values.shape, dtype=bool)
+    if kind == "i":
+        return np.asarray((values < 0) | (values > LARGEST_WHOLE) if wide else values < 0)
     with np.errstate(invalid="ignore"):
-        good = (values >= 0) & (values <= _LARGEST) & (values == np.floor(values))
+        good = (values >= 0) & (values == np.floor(values))
+        if values.dtype.itemsize > 2:  # the others end at 65,504
+            good &= values <= LARGEST_WHOLE
+        else:
+            good &= np.isfinite(values)
     return np.asarray(~good)
 
 
@@ -127,11 +193,19 @@ def check_counts(matrix: Any, genes: pd.Index, cells: pd.Index, hint: str) -> No
         return
     _, first = np.unique(gene_of, return_index=True)
     shown = ", ".join(
-        f"{genes[gene_of[i]]!r} ({values[i]:g} in cell {cells[cell_of[i]]!r})" for i in first[:3]
+        f"{genes[gene_of[i]]!r} ({values[i]:.{_digits(values[i])}g} in cell "
+        f"{quoted(cells[cell_of[i]])})"
+        for i in first[:3]
     )
     more = f" and {first.size - 3} more genes" if first.size > 3 else ""
+    large = bool((values > LARGEST_WHOLE)[np.isfinite(values)].any())
+    limit = " and at most 2**53, beyond which a float loses digits," if large else ","
     msg = (
-        f"the data are not counts: {shown}{more}. Counts are whole numbers of 0 or more, without "
-        f"missing values. {hint}"
+        f"the data are not counts: {shown}{more}. Counts are whole numbers of 0 or more{limit} "
+        f"without missing values. {hint}"
     )
     raise CountsError(msg)
+
+
+def _digits(value: Any) -> int:
+    return 6 if abs(value) < 1e6 else 17

@@ -1,0 +1,273 @@
+"""Rows are matched by their labels, or refused; nothing that carries labels is taken by position.
+
+An index 0, 1, 2, ... in order says nothing, so that rows beside it are taken in order. Any other
+index is labels, integers in another order included. Rows whose labels are the same in another
+order are refused rather than put in order: which of both orders is meant decides what a table
+is beside arrays, which have no labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from nbglm.exceptions import AlignmentError, did_you_mean, some_of
+
+__all__ = [
+    "RowValues",
+    "are_numbers_in_order",
+    "column_of",
+    "match_rows",
+    "quoted",
+    "reordered",
+    "row_values",
+]
+
+
+def quoted(label: object) -> str:
+    """A row label for a message: text in quotes, and numbers without their numpy type.
+
+    Parameters
+    ----------
+    label : object
+        From an index.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> quoted("AAACGT"), quoted(np.int64(3))
+    ("'AAACGT'", '3')
+    """
+    return repr(label) if isinstance(label, str) else str(label)
+
+
+def are_numbers_in_order(labels: pd.Index) -> bool:
+    """Whether an index is 0, 1, 2, ..., which names no rows.
+
+    Parameters
+    ----------
+    labels : Index
+        Row labels.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> are_numbers_in_order(pd.Index([0, 1])), are_numbers_in_order(pd.Index([1, 0]))
+    (True, False)
+    """
+    return labels.equals(pd.RangeIndex(len(labels)))
+
+
+def _same_text(labels: pd.Index, rows: pd.Index) -> bool:
+    return labels.equals(rows) or list(map(str, labels)) == list(map(str, rows))
+
+
+def reordered(labels: pd.Index, rows: pd.Index) -> bool:
+    """Whether the same labels, as text, come in another order.
+
+    Parameters
+    ----------
+    labels, rows : Index
+        Row labels of the same length.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> reordered(pd.Index([1, 0]), pd.Index(["0", "1"])), reordered(pd.Index([0]), pd.Index([0]))
+    (True, False)
+    """
+    if labels.equals(rows) or not len(labels):
+        return False
+    # The first one tells most strangers apart from a million rows in another order.
+    if str(labels[0]) not in set(map(str, rows)) or _same_text(labels, rows):
+        return False
+    return sorted(map(str, labels)) == sorted(map(str, rows))
+
+
+def match_rows(what: str, labels: pd.Index, rows: pd.Index, *, whose: str, fix: str) -> None:
+    """Refuse labels that are not those of the rows they go with.
+
+    Parameters
+    ----------
+    what : str
+        What has these labels, for messages.
+    labels : Index
+        Its labels.
+    rows : Index
+        The labels that they must be, of the same length.
+    whose : str
+        What has those labels, for messages.
+    fix : str
+        What puts them in order, or says that they are.
+
+    Raises
+    ------
+    AlignmentError
+        If both are labels, and not the same in the same order.
+
+    Examples
+    --------
+    >>> match_rows("w", pd.Index([0, 1]), pd.Index(["a", "b"]), whose="obs", fix="")
+    >>> fix = "use w.reindex(obs.index)"
+    >>> match_rows("w", pd.Index([1, 0]), pd.Index([0, 1]), whose="obs", fix=fix)
+    Traceback (most recent call last):
+    nbglm.exceptions.AlignmentError: w has the same row labels as obs in another order (row 0 is 1,
+    and 0 there); use w.reindex(obs.index).
+    """
+    if _same_text(labels, rows):
+        return
+    if reordered(labels, rows):
+        pairs = zip(map(str, labels), map(str, rows), strict=True)
+        at = next(i for i, (mine, its) in enumerate(pairs) if mine != its)
+        msg = (
+            f"{what} has the same row labels as {whose} in another order (row {at} is "
+            f"{labels[at]}, and {rows[at]} there); "
+        )
+        if rows.is_unique:
+            raise AlignmentError(f"{msg}{fix}.")
+        repeated = rows[rows.duplicated()][0]
+        raise AlignmentError(
+            f"{msg}{repeated} stands for several rows, so that labels cannot put them in order. "
+            f"Give the rows labels of their own, or put them in order and reset both indexes."
+        )
+    if are_numbers_in_order(labels) or are_numbers_in_order(rows):
+        return
+    known = set(map(str, rows))
+    stranger = next((label for label in labels if str(label) not in known), labels[0])
+    msg = (
+        f"{what} has the row {stranger!r}, which {whose} lacks; give both the same index, "
+        f"or reset it on one of them (reset_index(drop=True)) to match by position."
+    )
+    raise AlignmentError(msg)
+
+
+class RowValues(NamedTuple):
+    """Values for the rows of obs, matched, and what to call them in messages."""
+
+    source: str
+    values: pd.Series | NDArray[Any]
+
+
+def column_of(what: str, name: object, frame: pd.DataFrame, error: type[Exception]) -> pd.Series:
+    """The column of obs with this name, which must be only one.
+
+    Parameters
+    ----------
+    what : str
+        What names it, for messages.
+    name : object
+        Its name.
+    frame : DataFrame
+        The table, whose names are compared as text.
+    error : type
+        Class of the error that is raised.
+
+    Returns
+    -------
+    Series
+
+    Raises
+    ------
+    Exception
+        Of the class `error`, if there is no such column, or two.
+
+    Examples
+    --------
+    >>> column_of("offset=", "x", pd.DataFrame({"x": [1, 2]}), AlignmentError).tolist()
+    [1, 2]
+    """
+    names = [str(column) for column in frame.columns]
+    if str(name) not in names:
+        msg = f"{what}{name!r} is no column of obs, which has {some_of(names, 8)}."
+        raise error(msg + did_you_mean(name, names))
+    if names.count(str(name)) > 1:
+        msg = (
+            f"{what}{name!r} is ambiguous: obs has {names.count(str(name))} columns of that name. "
+            f"Rename or drop all but one."
+        )
+        raise error(msg)
+    return frame.iloc[:, names.index(str(name))]
+
+
+def row_values(what: str, given: object, obs: pd.DataFrame) -> RowValues:
+    """Values for each row, from an array, a column of obs, or anything with labels.
+
+    Parameters
+    ----------
+    what : str
+        Name of the argument.
+    given : array_like, Series, DataFrame of one column, or str
+        Values, or a column.
+    obs : DataFrame
+        Rows.
+
+    Returns
+    -------
+    RowValues
+        As they were given, in the order of `obs`.
+
+    Raises
+    ------
+    AlignmentError
+        If the column is missing, or labels are not those of `obs`, or the length is not.
+
+    Examples
+    --------
+    >>> row_values("weights", pd.Series([1, 2]), pd.DataFrame(index=["a", "b"])).source
+    'weights='
+    """
+    source = f"{what}="
+    if isinstance(given, str):
+        values = column_of(source, given, obs, AlignmentError)
+        return RowValues(f"column {given!r}, used as {what},", values)
+    if isinstance(given, pd.DataFrame):
+        if given.shape[1] != 1:
+            msg = f"{source} must be one column; the frame has {given.shape[1]}."
+            raise AlignmentError(msg)
+        given = given.iloc[:, 0]
+    if isinstance(given, pd.Series):
+        if len(given) == len(obs):
+            fix = f"use {what}.reindex(obs.index), or {what}.to_numpy() if the order is right"
+            match_rows(f"the Series {source}", given.index, obs.index, whose="obs", fix=fix)
+            return RowValues(source, given)
+        if given.index.is_unique and obs.index.isin(given.index).all():
+            msg = (
+                f"{source} must have {len(obs)} values, one for each cell; it has {len(given)}, "
+                f"with labels of all cells among them: use {what}.loc[obs.index]."
+            )
+            raise AlignmentError(msg)
+    return RowValues(source, _unlabelled(source, given, len(obs)))
+
+
+def _unlabelled(source: str, given: object, rows: int) -> NDArray[Any]:
+    """An array of one value for each row."""
+    if np.ma.is_masked(given):
+        msg = f"{source} has masked entries; fill them in (filled()), or leave those cells out."
+        raise AlignmentError(msg)
+    # A list by pandas, since numpy would turn ["a", nan] into text.
+    values = np.asarray(pd.Series(given, dtype=object) if isinstance(given, list) else given)
+    if values.shape != (rows,):
+        hint = ""
+        if values.shape in ((rows, 1), (1, rows)):
+            hint = " Pass its ravel()."
+        elif isinstance(given, Mapping):
+            hint = " Pass a Series, whose labels are matched with those of obs."
+        msg = (
+            f"{source} must have {rows} values, one for each cell; its shape is "
+            f"{values.shape}.{hint}"
+        )
+        raise AlignmentError(msg)
+    return values

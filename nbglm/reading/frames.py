@@ -1,0 +1,114 @@
+"""Tables of pandas become matrices with gene names, without a value being changed on the way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from nbglm.exceptions import CountsError, some_of
+from nbglm.reading.validity import as_float
+
+__all__ = ["gene_names", "matrix_of_frame"]
+
+
+def gene_names(names: pd.Index) -> pd.Index:
+    """Names of genes as text.
+
+    Parameters
+    ----------
+    names : Index
+        Columns of a frame, or ``var_names``.
+
+    Returns
+    -------
+    Index of str
+
+    Raises
+    ------
+    CountsError
+        If a name is missing.
+
+    Examples
+    --------
+    >>> gene_names(pd.Index(["Pyy", 7])).tolist()
+    ['Pyy', '7']
+    """
+    missing = np.flatnonzero(names.isna()) if not isinstance(names, pd.MultiIndex) else np.zeros(0)
+    if missing.size:
+        msg = (
+            f"{missing.size} of {len(names)} genes have no name (the first is number {missing[0]}, "
+            f"from 0); results are labelled by name, so give them one."
+        )
+        raise CountsError(msg)
+    return pd.Index(names.map(str))
+
+
+def matrix_of_frame(table: pd.DataFrame) -> Any:
+    """The counts of a frame.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Counts, cells x genes, of any numeric dtypes.
+
+    Returns
+    -------
+    ndarray or sparse COO matrix
+        Missing values are NaN.
+
+    Raises
+    ------
+    CountsError
+        If a column does not hold numbers.
+
+    Examples
+    --------
+    >>> matrix_of_frame(pd.DataFrame({"a": pd.array([1, None], dtype="Int64"), "b": [2, 3]}))
+    array([[ 1.,  2.],
+           [nan,  3.]])
+    """
+    _refuse_columns_that_are_not_numbers(table)
+    dtypes = set(table.dtypes)
+    if table.shape[1] and all(isinstance(dtype, pd.SparseDtype) for dtype in dtypes):
+        if all(dtype.fill_value == 0 for dtype in dtypes) and len(dtypes) == 1:
+            return table.sparse.to_coo()
+        table = table.sparse.to_dense()
+        dtypes = set(table.dtypes)
+    if len(dtypes) == 1 and isinstance(next(iter(dtypes)), np.dtype):
+        return table.to_numpy()
+    # pandas would make objects of some dtypes, and round large integers beside floats.
+    floats = np.empty(table.shape)
+    for k in range(table.shape[1]):
+        floats[:, k] = _column(table.iloc[:, k])
+    return floats
+
+
+def _column(values: pd.Series) -> NDArray[np.float64]:
+    if isinstance(values.dtype, pd.SparseDtype):
+        values = values.sparse.to_dense()
+    if isinstance(values.dtype, np.dtype):
+        return as_float(values.to_numpy())
+    missing = values.isna().to_numpy(dtype=bool)
+    kind = np.int64 if pd.api.types.is_integer_dtype(values.dtype) else np.float64
+    known = values[~missing].to_numpy(dtype=kind)
+    floats = np.full(len(values), np.nan)
+    floats[~missing] = as_float(known)
+    return floats
+
+
+def _refuse_columns_that_are_not_numbers(table: pd.DataFrame) -> None:
+    odd = [
+        str(name)
+        for name, dtype in zip(table.columns, table.dtypes, strict=True)
+        if not (pd.api.types.is_numeric_dtype(dtype) or pd.api.types.is_bool_dtype(dtype))
+    ]
+    if odd:
+        msg = (
+            f"columns {some_of(odd)} of the count table do not hold numbers; move covariates to "
+            f"obs= and pass the counts alone, or convert numbers that are kept as text or objects "
+            f"(astype(int))."
+        )
+        raise CountsError(msg)
