@@ -34,7 +34,9 @@ FloatArray = NDArray[np.float64]
 LR_COLUMNS = (*("statistic", "df", "p_value", "log_p_value", "p_adjusted", "reference", "status"),)
 """Columns of tables of likelihood-ratio tests."""
 
-_OUTSIDE = 1e-7  # length of a column outside a space, relative to its own, that puts it outside
+# Length of a column outside a space that puts it outside, relative to its deviations from the mean
+# and to its own: a date in seconds hardly varies beside its size.
+_OUTSIDE, _ROUNDING = 1e-7, 1e-14
 _LOWER = 1e-3  # by which a larger model may end below a smaller one before anybody is told
 
 
@@ -68,13 +70,10 @@ def _cell_weight(tables: FitTables) -> FloatArray:
 def _outside(reduced: FloatArray, full: FloatArray, terms: tuple[str, ...]) -> list[str]:
     """Columns of one design that are not in the space of another."""
     q, _ = np.linalg.qr(orthonormal_basis(full).q)
-    length = np.linalg.norm(reduced, axis=0)
+    length = _ROUNDING * np.linalg.norm(reduced, axis=0)
+    length += _OUTSIDE * np.linalg.norm(reduced - reduced.mean(axis=0), axis=0)
     rest = np.linalg.norm(reduced - q @ (q.T @ reduced), axis=0)
-    return [
-        term
-        for term, left, whole in zip(terms, rest, length, strict=True)
-        if left > _OUTSIDE * whole
-    ]
+    return [term for term, left, most in zip(terms, rest, length, strict=True) if left > most]
 
 
 def _not_nested(full: FitTables, reduced: FitTables) -> list[str]:

@@ -113,7 +113,7 @@ class Constraint:
         mean, size = self._parts
         group_weight = np.bincount(layout.group_of_row, layout.weight, problem.z_rows.shape[0])
         if not mean.free.all():
-            basis = orthonormal_basis(mean.rows, layout.weight)
+            basis = orthonormal_basis(mean.rows, layout.weight, prepared=True)
             layout = problem.layout._replace(x_columns=np.ascontiguousarray(basis.q.T))
             problem = problem.relaid(layout)._replace(
                 x_rows=mean.rows,
@@ -121,7 +121,7 @@ class Constraint:
                 x_transform=basis.transform,
             )
         if not size.free.all():
-            basis = orthonormal_basis(size.rows, group_weight.astype(np.float64))
+            basis = orthonormal_basis(size.rows, group_weight.astype(np.float64), prepared=True)
             layout = problem.layout._replace(z_columns=np.ascontiguousarray(basis.q.T))
             problem = problem.relaid(layout)._replace(
                 z_rows=size.rows,

@@ -15,10 +15,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nbglm.basis import null_space
 from nbglm.design import Design
 from nbglm.prediction import predict
 from nbglm.predictor import LinearPredictor
+from nbglm.problem import idle_directions
 from nbglm.status import COEF_STATUS, GENE_STATUS, SENTENCES
 
 if TYPE_CHECKING:
@@ -95,8 +95,7 @@ def _as_combination(predictor: LinearPredictor, cells: BoolArray, term: str) -> 
     j = predictor.terms.index(term)
     if size[j] == 0.0:
         return f"{term} = 0"
-    scale = np.where(size == 0.0, 1.0, size)
-    for direction in (null_space(matrix / scale) / scale[:, None]).T:
+    for direction in idle_directions(np.unique(matrix, axis=0)).T:
         if direction[j] != 0.0 and not (size[direction != 0.0] == 0.0).any():
             others = np.where(np.arange(direction.size) == j, 0.0, -direction / direction[j])
             return f"{term} = {_combination(others, predictor.terms)}"

@@ -150,10 +150,12 @@ def _remaining(problem: Problem, state: _State) -> tuple[Layout, IntArray, Float
     groups, group_of_row = np.unique(full.group_of_row[rows], return_inverse=True)
     poisson = state.poisson[groups]
     weight = full.weight[rows]
-    x_basis = orthonormal_basis(problem.x_rows[rows], weight)
+    x_basis = orthonormal_basis(problem.x_rows[rows], weight, prepared=True)
     finite_rows = ~poisson[group_of_row]
     z_all = problem.z_rows[groups]
-    z_basis = orthonormal_basis(z_all[group_of_row][finite_rows], weight[finite_rows])
+    z_basis = orthonormal_basis(
+        z_all[group_of_row][finite_rows], weight[finite_rows], prepared=True
+    )
     new_row = np.full(state.active.size + 1, -1)  # the last entry is for cells of weight 0
     new_row[rows] = np.arange(rows.size)
     layout = full._replace(

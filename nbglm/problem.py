@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import block_diag
 
-from nbglm.basis import null_space, orthonormal_basis
+from nbglm.basis import Basis, null_space, orthonormal_basis
 from nbglm.blas import one_blas_thread
 from nbglm.coarse import bins_of_rows
 from nbglm.layout import Layout, make_layout
@@ -18,6 +18,7 @@ __all__ = ["Problem", "idle_directions", "make_problem"]
 
 FloatArray = NDArray[np.float64]
 
+_ROUNDING = 1e-12  # effect of a column in a combination, relative to the largest, that is none
 _NARROW = 0.1  # range of a column, relative to its size, below which it is centred
 
 
@@ -79,11 +80,14 @@ class Problem(NamedTuple):
         return self.projection @ joined if self.projection.size else joined
 
 
-def _standardised(rows: FloatArray, kept: NDArray[np.bool_]) -> tuple[FloatArray, FloatArray]:
+def _standardised(
+    rows: FloatArray, basis: Basis, kept: NDArray[np.bool_]
+) -> tuple[FloatArray, FloatArray]:
     """Columns of comparable size and variation, and the way back to the user's coefficients.
 
     A column that hardly varies, such as a year, is centred where the others can make up for it:
-    otherwise what tells its rows apart would drown in rounding.
+    otherwise what tells its rows apart would drown in rounding. So would what is left of a column
+    that nearly depends on the others; only that is kept of it.
     """
     columns = rows.shape[1]
     middle = np.zeros(columns)
@@ -92,13 +96,17 @@ def _standardised(rows: FloatArray, kept: NDArray[np.bool_]) -> tuple[FloatArray
         largest, smallest = rows.max(axis=0), rows.min(axis=0)
         size = np.maximum(np.abs(largest), np.abs(smallest))
         spread = largest - smallest
-        narrow = kept & (spread > 0.0) & (spread < _NARROW * size)
-        constant = np.linalg.lstsq(rows[:, ~narrow], np.ones(rows.shape[0]), rcond=None)[0]
-        if narrow.any() and np.allclose(rows[:, ~narrow] @ constant, 1.0, rtol=0.0, atol=1e-9):
+        narrow = kept & ~basis.close & (spread > 0.0) & (spread < _NARROW * size)
+        wide = ~basis.close & ~narrow
+        constant = np.linalg.lstsq(rows[:, wide], np.ones(rows.shape[0]), rcond=None)[0]
+        if narrow.any() and np.allclose(rows[:, wide] @ constant, 1.0, rtol=0.0, atol=1e-9):
             constant[np.abs(constant) < 1e-9] = 0.0
             middle = np.where(narrow, 0.5 * (largest + smallest), 0.0)
-            back[~narrow] -= np.outer(constant, middle)
+            back[wide] -= np.outer(constant, middle)
     centred = np.where(kept, rows - middle, 0.0)
+    place = np.cumsum(basis.kept) - 1
+    for j in np.flatnonzero(basis.close):
+        centred[:, j], back[:, j] = basis.q[:, place[j]], basis.transform[:, place[j]]
     scale = np.abs(centred).max(axis=0, initial=0.0)
     scale[scale == 0.0] = 1.0
     return centred / scale, back / scale
@@ -123,8 +131,12 @@ def idle_directions(rows: FloatArray) -> FloatArray:
     array([[-1.],
            [ 1.]])
     """
-    standard, back = _standardised(rows, np.ones(rows.shape[1], dtype=bool))
-    return np.asarray(back @ null_space(standard))
+    basis = orthonormal_basis(rows)
+    standard, back = _standardised(rows, basis, np.ones(rows.shape[1], dtype=bool))
+    directions = back @ null_space(standard, basis.kept)
+    effect = np.abs(directions) * np.abs(rows).max(axis=0, initial=0.0)[:, None]
+    rounding = (effect > 0.0) & (effect < _ROUNDING * effect.max(axis=0, initial=0.0))
+    return np.where(rounding, 0.0, directions)
 
 
 def _row_space_projection(rows: FloatArray) -> FloatArray:
@@ -174,8 +186,8 @@ def make_problem(
     z_basis = orthonormal_basis(
         layout.z, np.bincount(layout.group_of_row, layout.weight, groups).astype(np.float64)
     )
-    x_rows, x_back = _standardised(layout.x, x_basis.kept)
-    z_rows, z_back = _standardised(layout.z, z_basis.kept)
+    x_rows, x_back = _standardised(layout.x, x_basis, x_basis.kept)
+    z_rows, z_back = _standardised(layout.z, z_basis, z_basis.kept)
     orthonormal = layout._replace(
         x_columns=np.ascontiguousarray(x_basis.q.T),
         z_columns=np.ascontiguousarray(z_basis.q.T),
