@@ -21,9 +21,11 @@ from nbglm.status import COEF_STATUS, GENE_STATUS
 
 __all__ = [
     "Combinations",
+    "Limit",
     "all_poisson",
     "combine",
     "estimable",
+    "genes_at_limits",
     "informed_ranks",
     "informed_totals",
 ]
@@ -55,13 +57,21 @@ class Combinations:
     status: NDArray[np.int8]
 
 
-class _Limit(NamedTuple):
-    """How the rows of the designs take part in a gene's fit."""
+class Limit(NamedTuple):
+    """How the rows of the designs take part in a gene's fit.
 
-    active: BoolArray  # in the mean
-    finite: BoolArray  # in the size
-    raised: BoolArray  # Poisson
-    lowered: BoolArray  # silent by a size of 0
+    Attributes
+    ----------
+    active, finite : ndarray of bool, shape (rows,)
+        Which rows take part in the mean, and which of these in the size.
+    raised, lowered : ndarray of bool, shape (rows,)
+        Which rows are Poisson, and which are silent by a size of 0.
+    """
+
+    active: BoolArray
+    finite: BoolArray
+    raised: BoolArray
+    lowered: BoolArray
 
 
 def _moves(rows: FloatArray, direction: FloatArray) -> FloatArray:
@@ -69,12 +79,12 @@ def _moves(rows: FloatArray, direction: FloatArray) -> FloatArray:
     return np.where(np.abs(along) > _ZERO * (np.abs(rows) @ np.abs(direction)), along, 0.0)
 
 
-def _limit_of(fit: FitArrays, gene: int, x: FloatArray, z: FloatArray) -> _Limit:
+def _limit_of(fit: FitArrays, gene: int, x: FloatArray, z: FloatArray) -> Limit:
     p = x.shape[1]
     mean, size = _moves(x, fit.direction[gene, :p]), _moves(z, fit.direction[gene, p:])
     empty = fit.status[gene] == _GENE["all_zero"]
     active = (mean == 0.0) & (size >= 0.0) & (not empty)
-    return _Limit(active, active & (size == 0.0), active & (size > 0.0), (mean == 0) & (size < 0))
+    return Limit(active, active & (size == 0.0), active & (size > 0.0), (mean == 0) & (size < 0))
 
 
 def _sign_at_limit(c: FloatArray, falling: FloatArray, idle: FloatArray) -> float:
@@ -105,12 +115,25 @@ def _sign_at_limit(c: FloatArray, falling: FloatArray, idle: FloatArray) -> floa
     return 1.0 if lowest > -1e-7 else 0.0
 
 
-def _limits(
+def genes_at_limits(
     fit: FitArrays, x: FloatArray, z: FloatArray
-) -> Iterator[tuple[_Limit, NDArray[np.intp]]]:
-    """Each way in which genes are at a limit, with the genes that are."""
+) -> Iterator[tuple[Limit, NDArray[np.intp]]]:
+    """Each way in which genes are at a limit, with the genes that are.
+
+    Parameters
+    ----------
+    fit : FitArrays
+        Estimates.
+    x, z : ndarray, shape (rows, p) and (rows, q)
+        Distinct design rows of the fit, in the user's columns.
+
+    Yields
+    ------
+    limit : Limit
+    genes : ndarray of int
+    """
     regular = (fit.status == _GENE["ok"]) | (fit.status == _GENE["not_converged"])
-    genes_at: dict[bytes, tuple[_Limit, list[int]]] = {}
+    genes_at: dict[bytes, tuple[Limit, list[int]]] = {}
     for gene in np.flatnonzero(~regular):
         limit = _limit_of(fit, int(gene), x, z)
         key = b"".join(part.tobytes() for part in limit)
@@ -118,7 +141,7 @@ def _limits(
     yield from ((limit, np.array(genes)) for limit, genes in genes_at.values())
 
 
-def _idle(x: FloatArray, z: FloatArray, limit: _Limit | None = None) -> tuple[FloatArray, ...]:
+def _idle(x: FloatArray, z: FloatArray, limit: Limit | None = None) -> tuple[FloatArray, ...]:
     """Directions of both components that change nothing for a gene, or for the design."""
     rows = (x, z) if limit is None else (x[limit.active], z[limit.finite])
     return tuple(idle_directions(np.unique(part, axis=0)) for part in rows)
@@ -133,7 +156,7 @@ def _moved(matrix: FloatArray, directions: FloatArray) -> BoolArray:
 class _Geometry:
     """What genes at the same limit share: directions that change nothing, signs at infinity."""
 
-    def __init__(self, x: FloatArray, z: FloatArray, matrix: FloatArray, limit: _Limit) -> None:
+    def __init__(self, x: FloatArray, z: FloatArray, matrix: FloatArray, limit: Limit) -> None:
         p = x.shape[1]
         mean, size = _idle(x, z, limit)
         self.estimable = ~_moved(matrix, block_diag(mean, size))
@@ -174,7 +197,7 @@ def combine(
     p = x.shape[1]
     of_mean = matrix[:, :p].any(axis=1)
     aliased = _moved(matrix, block_diag(*_idle(x, z)))
-    for limit, genes in _limits(fit, x, z):
+    for limit, genes in genes_at_limits(fit, x, z):
         shared = _Geometry(x, z, matrix, limit)
         open_ = ~shared.estimable
         infinite = open_ & (shared.sign != 0.0)
@@ -204,7 +227,7 @@ def estimable(fit: FitArrays, x: FloatArray, z: FloatArray, matrix: FloatArray) 
     ndarray of bool, shape (genes, combinations)
     """
     told = np.tile(~_moved(matrix, block_diag(*_idle(x, z))), (fit.status.size, 1))
-    for limit, genes in _limits(fit, x, z):
+    for limit, genes in genes_at_limits(fit, x, z):
         told[genes] = ~_moved(matrix, block_diag(*_idle(x, z, limit)))
     return told
 
@@ -226,7 +249,7 @@ def informed_ranks(
         of their size; genes without a count tell nothing at all.
     """
     ranks = np.full(fit.status.size, matrix.shape[0], dtype=np.int64)
-    for limit, genes in _limits(fit, x, z):
+    for limit, genes in genes_at_limits(fit, x, z):
         mean = idle_directions(np.unique(x[~limit.lowered], axis=0))
         size = idle_directions(np.unique(z[limit.active], axis=0))
         lost = matrix @ block_diag(mean, size)
@@ -257,7 +280,7 @@ def informed_totals(
 
     mean = np.full(fit.status.size, rank(x), dtype=np.int64)
     size = np.full(fit.status.size, rank(z), dtype=np.int64)
-    for limit, genes in _limits(fit, x, z):
+    for limit, genes in genes_at_limits(fit, x, z):
         mean[genes] = rank(x[~limit.lowered])
         size[genes] = rank(z[limit.active])
     empty = fit.status == _GENE["all_zero"]
@@ -278,6 +301,6 @@ def all_poisson(fit: FitArrays, x: FloatArray, z: FloatArray) -> BoolArray:
     ndarray of bool, shape (genes,)
     """
     found = np.zeros(fit.status.size, dtype=bool)
-    for limit, genes in _limits(fit, x, z):
+    for limit, genes in genes_at_limits(fit, x, z):
         found[genes] = limit.active.any() and not limit.finite.any()
     return found

@@ -16,7 +16,8 @@ kind        covariance                   the same as
 =========== ============================ =====================================================
 
 ``S`` holds one row of scores an observation, ``S_g`` their sums over a cluster,
-``c = G / (G - 1) (n - 1) / (n - k)``.
+``c = G / (G - 1) (n - 1) / (n - k)``. Where they leave a combination of coefficients without a
+variance (see :mod:`nbglm.collapse`), it has no standard error in this covariance.
 
 References
 ----------
@@ -33,22 +34,75 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from nbglm.collapse import Collapse, collapsed_by_cells, collapsed_by_clusters
 from nbglm.counts import Counts
 from nbglm.definite import inverse_root
-from nbglm.expected import expected_size_information
+from nbglm.expected import expected_mean_information, expected_size_information
 from nbglm.fit import FitArrays
 from nbglm.layout import Layout
 from nbglm.likelihood import score
 from nbglm.parallel import over_genes
 from nbglm.prediction import predict
 
-__all__ = ["COV_TYPES", "covariance_roots"]
+__all__ = ["COV_TYPES", "Covariances", "covariances"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
 
 COV_TYPES = ("oim", "eim", "HC0", "HC1", "cluster")
 """Names of the kinds."""
+
+# A standard error below this share of the one from the observed information is rounding: the
+# scores that it is made of are zero but for what the ascent left of them.
+_NOTHING = 1e-6
+
+
+@dataclass(frozen=True)
+class Covariances:
+    """Covariances of the coefficients of all genes, and what they can tell.
+
+    Attributes
+    ----------
+    root : ndarray, shape (genes, p + q, p + q)
+        The covariance of a gene is ``root @ root.T``.
+    observed : ndarray, shape (genes, p + q, p + q)
+        The same from the observed information.
+    collapsed : tuple of Collapse
+        Directions of which a robust covariance says nothing.
+    """
+
+    root: FloatArray
+    observed: FloatArray
+    collapsed: tuple[Collapse, ...] = ()
+
+    def identified(self, matrix: FloatArray, genes: slice = slice(None)) -> BoolArray:
+        """Which combinations of coefficients have a variance.
+
+        Parameters
+        ----------
+        matrix : ndarray, shape (combinations, p + q)
+            Combinations with a finite estimate; of others the answer means nothing.
+        genes : slice
+            Some of the genes.
+
+        Returns
+        -------
+        ndarray of bool, shape (genes, combinations)
+        """
+        number = np.arange(self.root.shape[0])[genes]
+        told = np.ones((number.size, matrix.shape[0]), dtype=bool)
+        if self.root is self.observed:
+            return told
+        for row, gene in enumerate(number):
+            length = np.linalg.norm(matrix @ self.root[gene], axis=1)
+            least = _NOTHING * np.linalg.norm(matrix @ self.observed[gene], axis=1)
+            told[row] = (length > least) & (length < np.inf)
+        for collapse in self.collapsed:
+            concerned = np.isin(number, collapse.genes)
+            if concerned.any():
+                told[np.ix_(concerned, collapse.touches(matrix))] = False
+        return told
 
 
 @dataclass(frozen=True)
@@ -77,8 +131,7 @@ def _expected(rows: _Rows, fit: FitArrays, gene: int) -> FloatArray:
     used = root[:, root.any(axis=0)]
     x, z = rows.in_coordinates_of(used)
     eta, zeta = rows.predictors(fit, gene)
-    mean = np.exp(eta)
-    of_mean = rows.layout.weight * mean / (1.0 + mean * np.exp(-zeta))
+    of_mean = rows.layout.weight * expected_mean_information(np.exp(eta), zeta)
     of_size = rows.layout.weight * expected_size_information(eta, zeta)
     return used @ inverse_root(x.T @ (of_mean[:, None] * x) + z.T @ (of_size[:, None] * z))
 
@@ -135,17 +188,19 @@ def _cluster_weights(layout: Layout, cluster_of_cell: IntArray) -> sparse.csr_ar
 def _corrected(
     kind: str, layout: Layout, rank: int, groups: IntArray | None, use_correction: bool
 ) -> float:
-    """Small-sample factor, as in statsmodels."""
-    n = layout.weight.sum()
+    """Small-sample factor, as in statsmodels; NaN where there is no observation to spare."""
+    n = float(layout.weight.sum())
     if kind == "HC1":
-        return float(n / (n - rank))
+        return n / (n - rank) if n > rank else np.nan
     if kind == "cluster" and use_correction and groups is not None:
         clusters = np.unique(groups[layout.row_of_cell >= 0]).size
+        if clusters < 2 or n <= rank:
+            return np.nan
         return float(clusters / (clusters - 1) * (n - 1) / (n - rank))
     return 1.0
 
 
-def covariance_roots(
+def covariances(
     kind: str,
     fit: FitArrays,
     counts: Counts,
@@ -158,8 +213,8 @@ def covariance_roots(
     use_correction: bool = True,
     n_jobs: int | None = None,
     progress: bool | None = None,
-) -> FloatArray:
-    """Factors of the covariances of all genes.
+) -> Covariances:
+    """Covariances of the coefficients of all genes.
 
     Parameters
     ----------
@@ -182,11 +237,10 @@ def covariance_roots(
 
     Returns
     -------
-    ndarray, shape (genes, p + q, p + q)
-        The covariance of a gene is ``root @ root.T``.
+    Covariances
     """
     if kind == "oim":
-        return fit.root
+        return Covariances(fit.root, fit.root)
     rows = _Rows(x[layout.cell_of_row], z[layout.cell_of_row], layout)
     factor = np.sqrt(_corrected(kind, layout, rank, groups, use_correction))
     weight = None if groups is None else _cluster_weights(layout, groups)
@@ -206,4 +260,12 @@ def covariance_roots(
         roots[gene, :, : root.shape[1]] = root
 
     over_genes(one, range(fit.root.shape[0]), n_jobs, progress)
-    return roots
+    roots.flags.writeable = False
+    if kind == "eim":
+        return Covariances(roots, fit.root)
+    collapsed = (
+        collapsed_by_cells(fit, rows.x, rows.z, layout)
+        if weight is None
+        else collapsed_by_clusters(fit, rows.x, rows.z, layout, weight)
+    )
+    return Covariances(roots, fit.root, collapsed)

@@ -179,7 +179,9 @@ def predict_intervals(
         ("mean", mean, x, slice(0, p)),
         ("dispersion", size, z, slice(p, None)),
     ):
-        told = estimable(tables.arrays, *distinct_rows(tables), embedded(tables, rows, name))
+        matrix = embedded(tables, rows, name)
+        told = estimable(tables.arrays, *distinct_rows(tables), matrix)
+        told &= tables.covariances.identified(matrix)
         error = np.column_stack(
             [np.linalg.norm(rows @ root[columns], axis=1) for root in tables.root]
         )

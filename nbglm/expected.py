@@ -32,7 +32,7 @@ from nbglm.compiled import entry, kernel
 from nbglm.elementary import relative_excess
 from nbglm.likelihood import size_of
 
-__all__ = ["expected_size_information"]
+__all__ = ["expected_mean_information", "expected_size_information"]
 
 FloatArray = NDArray[np.float64]
 
@@ -136,3 +136,27 @@ def expected_size_information(eta: ArrayLike, zeta: ArrayLike) -> FloatArray:
     out = np.empty(one.size)
     _fill(np.array(one).ravel(), np.array(other).ravel(), out)
     return out.reshape(one.shape)
+
+
+def expected_mean_information(mean: FloatArray, zeta: FloatArray) -> FloatArray:
+    """Expected information of a count about its log mean.
+
+    Parameters
+    ----------
+    mean, zeta : ndarray of one shape
+        Mean and log size.
+
+    Returns
+    -------
+    ndarray
+        ``mu r / (mu + r)``; 0 where the mean or the size is 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> expected_mean_information(np.array([2.0, 2.0, 0.0]), np.array([0.0, np.inf, -np.inf]))
+    array([0.66666667, 2.        , 0.        ])
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        information = mean / (1.0 + mean * np.exp(-zeta))
+    return np.where(mean > 0.0, information, 0.0)

@@ -41,6 +41,7 @@ FloatArray = NDArray[np.float64]
 _SINGULAR = 1e12  # condition of a correlation matrix
 _OK = COEF_STATUS.index("ok")
 _ALIASED = COEF_STATUS.index("aliased")
+_NOT_IDENTIFIED = COEF_STATUS.index("not_identified")
 _AT_LIMIT = [COEF_STATUS.index(word) for word in ("separated", "poisson_limit")]
 
 
@@ -188,7 +189,15 @@ def distinct_rows(tables: FitTables) -> tuple[FloatArray, FloatArray]:
 
 def combinations_of(tables: FitTables, matrix: FloatArray) -> Combinations:
     """Estimates of linear combinations for every gene of a fit."""
-    return combine(tables.arrays, tables.root, *distinct_rows(tables), matrix)
+    found = combine(tables.arrays, tables.root, *distinct_rows(tables), matrix)
+    unknown = (found.status == _OK) & ~tables.covariances.identified(matrix)
+    if not unknown.any():
+        return found
+    return Combinations(
+        found.estimate,
+        np.where(unknown, np.nan, found.std_err),
+        np.where(unknown, _NOT_IDENTIFIED, found.status).astype(np.int8),
+    )
 
 
 def status_of_tests(words: NDArray[np.object_], tested: NDArray[np.bool_]) -> NDArray[np.object_]:
@@ -302,15 +311,18 @@ def wald_test(tables: FitTables, hypothesis: Hypothesis, method: str) -> pd.Data
     hypothesis, status = hypothesis.rows(chosen), found.status[:, chosen]
     distance = found.estimate[:, chosen] - hypothesis.constants
     regular = (status == _OK).all(axis=1)
+    # A likelihood ratio would not be robust in the way in which the covariance is.
+    without_variance = ((status == _NOT_IDENTIFIED) & np.isfinite(distance)).any(axis=1)
     statistic = np.full(regular.size, np.nan)
     root = np.matmul(hypothesis.matrix, tables.root[regular])
     statistic[regular] = _wald_statistics(distance[regular], root)
     # Where an estimate is infinite there is no Wald statistic, but there is a likelihood ratio.
     rank = informed_ranks(tables.arrays, *distinct_rows(tables), hypothesis.matrix)
-    by_ratio = np.flatnonzero(~regular & tables.arrays.converged & (rank > 0))
+    by_ratio = np.flatnonzero(~regular & ~without_variance & tables.arrays.converged & (rank > 0))
     if by_ratio.size:
         statistic[by_ratio] = _ratios(tables, hypothesis, by_ratio)
-    test = np.where(regular, "wald", "none").astype(object)
+    untested = np.isnan(statistic)
+    test = np.where(regular & ~untested, "wald", "none").astype(object)
     test[by_ratio] = "lr"
     return gene_table(
         tables.gene_names,

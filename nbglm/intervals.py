@@ -202,6 +202,6 @@ class FitIntervals(FitTables):
                 "log_p_value": self._tail.log_p.ravel(),
                 "ci_lower": lower.ravel(),
                 "ci_upper": upper.ravel(),
-                "status": np.array(COEF_STATUS, dtype=object)[self.arrays.coef_status].ravel(),
+                "status": np.array(COEF_STATUS, dtype=object)[self.coef_codes].ravel(),
             }
         )

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from nbglm.climb import will_compile
-from nbglm.clusters import CovarianceRule, covariance_rule
+from nbglm.clusters import CovarianceRule, covariance_rule, few_clusters
 from nbglm.counts import Counts, read_table
 from nbglm.design import Design, build_design
 from nbglm.dispatch import check_progress, wanted_jobs
@@ -114,13 +114,18 @@ def _report(results: NegBinResults, progress: bool | None) -> None:
     statuses = ", ".join(f"{words[word]} {word}" for word in GENE_STATUS[::-1] if word in words)
     if progress or (progress is None and results.seconds >= _SILENT_BELOW):
         _say(f"{len(results.status)} genes fitted in {results.seconds:.1f} s: {statuses}")
+    said = []
     failed = results.gene_names[~results.arrays.converged]
     if len(failed):
-        msg = (
+        said.append(
             f"{len(failed)} of {len(results.status)} genes did not converge: {some_of(failed)}. "
             f"Their status is 'not_converged'; see results.status and results.explain(gene)."
         )
-        warnings.warn(msg, NbglmWarning, stacklevel=4)
+    few = few_clusters(results.cov, results.design, results.weights)
+    if few:
+        said.append(few)
+    if said:
+        warnings.warn(" ".join(said), NbglmWarning, stacklevel=4)
 
 
 def fit_design(
@@ -280,7 +285,7 @@ def fit_negbin(
     Warns
     -----
     NbglmWarning
-        Once, if genes did not converge.
+        Once, if genes did not converge, or fewer than ten clusters carry a term.
 
     Examples
     --------

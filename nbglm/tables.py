@@ -6,6 +6,7 @@ changes his own copy, and nothing else that the fit says.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
@@ -15,11 +16,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nbglm.clusters import CovarianceRule, covariance_rule
+from nbglm.clusters import CovarianceRule, covariance_rule, few_clusters
 from nbglm.counts import Counts
-from nbglm.covariance import covariance_roots
+from nbglm.covariance import Covariances, covariances
 from nbglm.design import Design
-from nbglm.exceptions import InputTypeError, UnknownNameError, did_you_mean
+from nbglm.exceptions import InputTypeError, NbglmWarning, UnknownNameError, did_you_mean
 from nbglm.explain import explain_gene
 from nbglm.fit import FitArrays
 from nbglm.genewise import gene_index
@@ -32,6 +33,9 @@ __all__ = ["FitTables"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+
+_OK = COEF_STATUS.index("ok")
+_NOT_IDENTIFIED = COEF_STATUS.index("not_identified")
 
 
 @dataclass(frozen=True)
@@ -134,11 +138,11 @@ class FitTables:
         return self._split(self.arrays.coef)
 
     @cached_property
-    def root(self) -> FloatArray:
-        """Factors of the covariances of all genes, ``root @ root.T``, shape (genes, k, k)."""
-        if self.cov.kind == "oim":
-            return self.arrays.root  # without a look at the design
-        root = covariance_roots(
+    def covariances(self) -> Covariances:
+        """Covariances of all genes, and which combinations of coefficients they tell of."""
+        if self.cov.kind == "oim":  # without a look at the design
+            return Covariances(self.arrays.root, self.arrays.root)
+        return covariances(
             self.cov.kind,
             self.arrays,
             self.counts,
@@ -149,13 +153,28 @@ class FitTables:
             groups=self.cov.groups,
             use_correction=self.cov.use_correction,
         )
-        root.flags.writeable = False
-        return root
+
+    @property
+    def root(self) -> FloatArray:
+        """Factors of the covariances of all genes, ``root @ root.T``, shape (genes, k, k)."""
+        return self.covariances.root
+
+    @cached_property
+    def _identified(self) -> NDArray[np.bool_]:
+        """Which coefficients of which genes the covariances tell of, shape (genes, k)."""
+        return self.covariances.identified(np.eye(self.arrays.coef.shape[1]))
 
     @cached_property
     def _std_err(self) -> FloatArray:
         length = np.linalg.norm(self.root, axis=2)
-        return np.where(self.arrays.known, length, np.nan)
+        return np.where(self.arrays.known & self._identified, length, np.nan)
+
+    @cached_property
+    def coef_codes(self) -> NDArray[np.int8]:
+        """Positions in ``COEF_STATUS``, shape (genes, k): see :attr:`coef_status`."""
+        codes = self.arrays.coef_status
+        unknown = (codes == _OK) & ~self._identified
+        return np.where(unknown, _NOT_IDENTIFIED, codes).astype(np.int8)
 
     def std_err_of(self, position: int) -> FloatArray:
         """Column of :attr:`bse` for one gene, ``[beta, gamma]``, by its position."""
@@ -237,7 +256,8 @@ class FitTables:
 
     def covariance_of(self, position: int) -> FloatArray:
         """Covariance of one gene's coefficients, by its position; NaN for those without one."""
-        root, known = self.root[position], self.arrays.known[position]
+        root = self.root[position]
+        known = np.isfinite(self._std_err[position])
         return np.where(np.outer(known, known), root @ root.T, np.nan)
 
     @property
@@ -251,8 +271,8 @@ class FitTables:
         Parameters
         ----------
         cov_type : str
-            ``"oim"`` (observed information), ``"eim"`` (expected), ``"HC0"``, ``"HC1"`` or
-            ``"cluster"``.
+            ``"oim"`` (observed information; ``"nonrobust"`` is the same), ``"eim"`` (expected),
+            ``"HC0"``, ``"HC1"`` or ``"cluster"``.
         cov_kwds : mapping, optional
             For clusters: ``groups``, a column of obs or an array, and ``use_correction``.
 
@@ -263,10 +283,19 @@ class FitTables:
 
         Raises
         ------
-        ValueError, AlignmentError
+        OptionError, AlignmentError
             If the type is unknown, or the clusters do not match the cells.
+
+        Warns
+        -----
+        NbglmWarning
+            If fewer than ten clusters carry a term, with the terms concerned.
         """
-        return replace(self, cov=covariance_rule(cov_type, cov_kwds, self.counts.obs))
+        rule = covariance_rule(cov_type, cov_kwds, self.counts.obs)
+        few = few_clusters(rule, self.design, self.weights)
+        if few:
+            warnings.warn(few, NbglmWarning, stacklevel=2)
+        return replace(self, cov=rule)
 
     # One number for each gene ---------------------------------------------------------------
 
@@ -314,8 +343,12 @@ class FitTables:
 
     @property
     def coef_status(self) -> dict[str, pd.DataFrame]:
-        """What happened to each coefficient, in the shape of :attr:`params`."""
-        return self._split(np.array(COEF_STATUS, dtype=object)[self.arrays.coef_status])
+        """What happened to each coefficient, in the shape of :attr:`params`.
+
+        A coefficient with an estimate of which the covariance says nothing, such as the effect of
+        a treatment that a single cluster received, is ``not_identified`` as well.
+        """
+        return self._split(np.array(COEF_STATUS, dtype=object)[self.coef_codes])
 
     @property
     def converged(self) -> pd.Series:

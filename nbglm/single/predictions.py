@@ -218,7 +218,9 @@ class Predictions(CountResults):
         """Which rows have a finite log mean or log size."""
         tables = self._tables
         rows = embedded(tables, x if of_mean else z, "mean" if of_mean else "dispersion")
-        return estimable(tables.arrays, *distinct_rows(tables), rows)[self._position]
+        told = estimable(tables.arrays, *distinct_rows(tables), rows)[self._position]
+        one = slice(self._position, self._position + 1)
+        return told & tables.covariances.identified(rows, one)[0]
 
     def _value_and_slopes(
         self, which: str, x: FloatArray, z: FloatArray, offset: FloatArray, y_values: Any
