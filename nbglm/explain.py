@@ -31,6 +31,20 @@ BoolArray = NDArray[np.bool_]
 
 _FEW_LEVELS = 3
 
+_OF_CELLS = (
+    "The estimate stands, but has no standard error: what tells of it is cells by themselves, such "
+    "as the only cell of a level, whose scores are zero whatever their counts are."
+)
+_WITHOUT_VARIANCE = {
+    "eim": "The estimate stands, but the expected information says nothing of it.",
+    "HC0": _OF_CELLS,
+    "HC1": _OF_CELLS,
+    "cluster": (
+        "The estimate stands, but has no standard error: what tells of it is single clusters, such "
+        "as the only one that was treated, whose scores sum to zero whatever their counts are."
+    ),
+}
+
 
 def _combination(weights: FloatArray, terms: tuple[str, ...]) -> str:
     """A linear combination in words, such as ``-2 Intercept + g[T.b]``."""
@@ -182,6 +196,10 @@ def _statuses(tables: FitTables, position: int) -> Iterator[str]:
         if those:
             sentence = "" if word == status else f" {SENTENCES[word]}"
             yield f"{', '.join(those)}: {word}.{sentence}"
+    unknown = tables.coef_codes[position] != fit.coef_status[position]
+    if unknown.any():
+        those = [name for name, its in zip(names, unknown, strict=True) if its]
+        yield f"{', '.join(those)}: not_identified. {_WITHOUT_VARIANCE[tables.cov_type]}"
 
 
 def _evidence(tables: FitTables, position: int) -> Iterator[str]:

@@ -17,7 +17,7 @@ def data(rng):
             "x": rng.normal(size=n),
             "g": np.resize(["a", "b", "c"], n),
             "batch": rng.choice(["p", "q"], n),
-            "donor": rng.choice(list("ABCDEFGH"), n),
+            "donor": rng.choice(list("ABCDEFGHIJKL"), n),
         }
     )
     mean = np.exp(1 + 0.2 * obs["x"] + 0.3 * (obs["g"] == "b"))

@@ -70,7 +70,7 @@ def cells(rng):
         {
             "x": rng.normal(size=n),
             "g": rng.choice(list("abc"), n),
-            "donor": rng.choice(["d1", "d2", "d3", "d4", "d5", "d6", "d7"], n),
+            "donor": rng.choice([f"d{k}" for k in range(12)], n),
         }
     )
     mean = np.exp(1 + 0.4 * obs["x"] + 0.5 * (obs["g"] == "b"))
@@ -138,13 +138,13 @@ def test_sandwiches_are_sums_of_scores(cells):
         known = np.isfinite(bread[0])
         assert known.sum() == (6 if gene == "y" else 5)
         bread, rows = bread[np.ix_(known, known)], rows[:, known]
-        sums = np.zeros((7, known.sum()))
+        sums = np.zeros((12, known.sum()))
         np.add.at(sums, clusters, weights[:, None] * rows)
         n, k = weights.sum(), 6
         expected = {
             "HC0": bread @ (rows.T * weights) @ rows @ bread,
             "HC1": n / (n - k) * bread @ (rows.T * weights) @ rows @ bread,
-            "cluster": 7 / 6 * (n - 1) / (n - k) * bread @ sums.T @ sums @ bread,
+            "cluster": 12 / 11 * (n - 1) / (n - k) * bread @ sums.T @ sums @ bread,
         }
         for kind, covariance in expected.items():
             options = {"groups": obs["donor"]} if kind == "cluster" else None

@@ -65,7 +65,7 @@ class NegBinModelResults(Predictions):
         self.gene_name = str(tables.gene_names[position])
         self.status = GENE_STATUS[tables.arrays.status[position]]
         self.coef_status = pd.Series(
-            np.array(COEF_STATUS, dtype=object)[tables.arrays.coef_status[position]],
+            np.array(COEF_STATUS, dtype=object)[tables.coef_codes[position]],
             index=model.data.xnames,
         )
         self.explanation = tables.explain(self.gene_name)
