@@ -15,10 +15,11 @@ from scipy.special import ndtri
 
 from nbglm.contrasts import Combinations, estimable
 from nbglm.genewise import gene_table
-from nbglm.hypotheses import Hypothesis, combinations_of, contrast_tests, distinct_rows
+from nbglm.hypotheses import combinations_of, contrast_tests, distinct_rows
 from nbglm.prediction import predict
 from nbglm.pvalues import p_columns
 from nbglm.quantities import Quantity, embedded
+from nbglm.statements import Hypothesis
 from nbglm.status import COEF_STATUS
 
 if TYPE_CHECKING:

@@ -1,10 +1,7 @@
-"""Linear hypotheses: what a user writes, and its tests for every gene."""
+"""Tests of linear hypotheses for every gene."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from numbers import Real
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,22 +12,19 @@ from scipy.special import ndtri
 from nbglm.basis import orthonormal_basis
 from nbglm.constraint import Constraint, suprema
 from nbglm.contrasts import Combinations, combine, informed_ranks
-from nbglm.exceptions import HypothesisError, check_choice, did_you_mean, some_of
+from nbglm.exceptions import HypothesisError, some_of
 from nbglm.genewise import gene_table
-from nbglm.predictor import LinearPredictor
 from nbglm.pvalues import Tail, chi2_tail, p_columns, two_sided_tail
+from nbglm.statements import Hypothesis
 from nbglm.status import COEF_STATUS
 
 if TYPE_CHECKING:
     from nbglm.tables import FitTables
 
 __all__ = [
-    "Hypothesis",
-    "check_component",
     "combinations_of",
     "contrast_tests",
     "distinct_rows",
-    "read_hypothesis",
     "status_of_tests",
     "t_test",
     "wald_test",
@@ -38,147 +32,12 @@ __all__ = [
 
 FloatArray = NDArray[np.float64]
 
+_DIFFERENT = 1e-9  # of two values, relative to the largest, that is not rounding
 _SINGULAR = 1e12  # condition of a correlation matrix
 _OK = COEF_STATUS.index("ok")
 _ALIASED = COEF_STATUS.index("aliased")
 _NOT_IDENTIFIED = COEF_STATUS.index("not_identified")
 _AT_LIMIT = [COEF_STATUS.index(word) for word in ("separated", "poisson_limit")]
-
-
-@dataclass(frozen=True)
-class Hypothesis:
-    """Linear combinations of the coefficients of one component, and their hypothetical values.
-
-    Attributes
-    ----------
-    matrix : ndarray, shape (rows, p + q)
-        Combinations of ``[beta, gamma]``.
-    constants : ndarray, shape (rows,)
-        What they are under the hypothesis.
-    labels : tuple of str
-        Their names.
-    """
-
-    matrix: FloatArray
-    constants: FloatArray
-    labels: tuple[str, ...]
-
-    def rows(self, chosen: Sequence[int] | NDArray[np.intp]) -> Hypothesis:
-        """Some of the combinations."""
-        labels = tuple(self.labels[k] for k in chosen)
-        return Hypothesis(self.matrix[chosen], self.constants[chosen], labels)
-
-
-def check_component(component: str) -> None:
-    """Refuse what is neither ``mean`` nor ``dispersion``.
-
-    Parameters
-    ----------
-    component : str
-        What was given.
-
-    Raises
-    ------
-    ValueError
-        With the nearest valid choice.
-    """
-    check_choice("component", component, ("mean", "dispersion"))
-
-
-def _component(tables: FitTables, component: str) -> tuple[LinearPredictor, slice]:
-    p, q = len(tables.design.mean.terms), len(tables.design.dispersion.terms)
-    check_component(component)
-    if component == "mean":
-        return tables.design.mean, slice(0, p)
-    return tables.design.dispersion, slice(p, p + q)
-
-
-def _label(row: FloatArray, value: float, terms: tuple[str, ...]) -> str:
-    parts = [
-        f"{'-' if w < 0 else '+'} {'' if abs(w) == 1 else f'{abs(w):.4g} * '}{term}"
-        for w, term in zip(row, terms, strict=True)
-        if w != 0.0
-    ]
-    text = " ".join(parts).removeprefix("+ ").replace("- ", "-", 1 if parts[0][0] == "-" else 0)
-    return text if value == 0.0 else f"{text} = {value:g}"
-
-
-def _parsed(
-    predictor: LinearPredictor, hypothesis: object
-) -> tuple[FloatArray, FloatArray, list[str] | None]:
-    """Rows over the predictor's terms, their values, and labels if the user gave some."""
-    terms, slices = predictor.terms, predictor.term_slices
-    identity = np.eye(len(terms))
-    if isinstance(hypothesis, str) and hypothesis in slices and hypothesis not in terms:
-        rows = identity[slices[hypothesis]]
-        return rows, np.zeros(len(rows)), None
-    if isinstance(hypothesis, str) and hypothesis in terms:
-        return identity[[terms.index(hypothesis)]], np.zeros(1), None
-    if isinstance(hypothesis, Mapping) and all(
-        not isinstance(part, Real) for part in hypothesis.values()
-    ):
-        parts = {name: _parsed(predictor, part) for name, part in hypothesis.items()}
-        labels = [
-            str(name) if len(rows) == 1 else f"{name} {k + 1}"
-            for name, (rows, _, _) in parts.items()
-            for k in range(len(rows))
-        ]
-        rows = np.vstack([part[0] for part in parts.values()])
-        return rows, np.concatenate([part[1] for part in parts.values()]), labels
-    if isinstance(hypothesis, Iterable) and not isinstance(hypothesis, str | Mapping):
-        listed = list(hypothesis)
-        if listed and all(isinstance(part, str) for part in listed):
-            several = [_parsed(predictor, part) for part in listed]
-            rows = np.vstack([part[0] for part in several])
-            return rows, np.concatenate([part[1] for part in several]), None
-        hypothesis = np.asarray(listed, dtype=np.float64)
-    rows, constants = predictor.linear_constraint(hypothesis)
-    return rows, constants, None
-
-
-def read_hypothesis(tables: FitTables, hypothesis: object, component: str) -> Hypothesis:
-    """Turn what a user wrote into rows over all coefficients.
-
-    Parameters
-    ----------
-    tables : FitTables
-        The fit.
-    hypothesis : str, sequence of str, mapping or array_like
-        A term of the formula (all its coefficients are 0), a constraint in patsy's language such
-        as ``"g[T.b] - g[T.c] = 0"``, several of them (a mapping names each), or a matrix with a
-        column for each coefficient of the component.
-    component : str
-        ``mean`` or ``dispersion``.
-
-    Returns
-    -------
-    Hypothesis
-
-    Raises
-    ------
-    HypothesisError
-        If it cannot be read.
-    """
-    predictor, where = _component(tables, component)
-    try:
-        rows, values, labels = _parsed(predictor, hypothesis)
-    except (ValueError, TypeError) as error:
-        known = f"the {component} has the coefficients {some_of(predictor.terms, 9)}"
-        names = (*predictor.terms, *predictor.term_slices)
-        hint = did_you_mean(hypothesis, names) if isinstance(hypothesis, str) else ""
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        msg = f"cannot read the hypothesis {hypothesis!r} ({reason}); {known}.{hint}"
-        raise HypothesisError(msg) from error
-    empty = ~rows.any(axis=1)
-    if empty.any() or not len(rows):
-        msg = f"the hypothesis {hypothesis!r} has rows without a coefficient."
-        raise HypothesisError(msg)
-    matrix = np.zeros((rows.shape[0], len(tables.coef_names)))
-    matrix[:, where] = rows
-    named = labels or [
-        _label(row, value, predictor.terms) for row, value in zip(rows, values, strict=True)
-    ]
-    return Hypothesis(matrix, values, tuple(named))
 
 
 def distinct_rows(tables: FitTables) -> tuple[FloatArray, FloatArray]:
@@ -298,8 +157,20 @@ def _wald_statistics(distance: FloatArray, root: FloatArray) -> FloatArray:
     return statistics
 
 
+def _refuse_contradictions(hypothesis: Hypothesis) -> None:
+    """Equations that cannot all be true leave nothing to be tested together."""
+    size = np.abs(hypothesis.matrix).max(axis=1, keepdims=True)
+    rows, values = hypothesis.matrix / size, hypothesis.constants[:, None] / size
+    nearest = rows @ np.linalg.lstsq(rows, values, rcond=None)[0]
+    if np.abs(values - nearest).max() > _DIFFERENT * np.abs(values).max():
+        equations = [text if "=" in text else f"{text} = 0" for text in hypothesis.labels]
+        msg = f"the equations {some_of(equations, 6)} contradict each other."
+        raise HypothesisError(msg)
+
+
 def wald_test(tables: FitTables, hypothesis: Hypothesis, method: str) -> pd.DataFrame:
     """Test all combinations together: see :meth:`nbglm.results.NegBinResults.wald_test`."""
+    _refuse_contradictions(hypothesis)
     found = combinations_of(tables, hypothesis.matrix)
     aliased = (found.status == _ALIASED).all(axis=0)
     chosen = np.flatnonzero(~aliased)

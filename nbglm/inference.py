@@ -12,18 +12,16 @@ from nbglm.anova import TYPES, anova
 from nbglm.estimates import estimates, with_tests
 from nbglm.exceptions import OptionError
 from nbglm.genewise import gene_table
-from nbglm.hypotheses import check_component, read_hypothesis, t_test, wald_test
-from nbglm.intervals import FitIntervals, check_level
+from nbglm.hypotheses import t_test, wald_test
+from nbglm.intervals import FitIntervals
+from nbglm.levels import check_alpha
+from nbglm.marginal import marginal_quantities, pairs_of
 from nbglm.overdispersion import overdispersion_tests
 from nbglm.predictor import build_predictor
-from nbglm.quantities import (
-    contrast_quantities,
-    marginal_quantities,
-    pairs_of,
-    row_quantities,
-)
+from nbglm.quantities import contrast_quantities, row_quantities
 from nbglm.scope import scope_of_caller
 from nbglm.scoretest import score_test
+from nbglm.statements import check_component, read_hypothesis
 
 __all__ = ["FitInference"]
 
@@ -76,7 +74,7 @@ class FitInference(FitIntervals):
         ``not_identified``; one that the design cannot tell is ``aliased``. A difference of two
         infinite coefficients can be finite, and is then reported as such.
         """
-        check_level(alpha)
+        check_alpha(alpha)
         return t_test(self, read_hypothesis(self, hypothesis, component), alpha, method)
 
     def wald_test(
@@ -233,7 +231,7 @@ class FitInference(FitIntervals):
         ValueError
             If a scale or component is unknown, or does not suit a contrast.
         """
-        check_level(alpha)
+        check_alpha(alpha)
         if isinstance(what, pd.DataFrame):
             quantity = row_quantities(self, what, scale, component, offset, size_factors)
         else:
@@ -288,7 +286,7 @@ class FitInference(FitIntervals):
         ValueError
             If a scale or component is unknown, or has no pairwise differences.
         """
-        check_level(alpha)
+        check_alpha(alpha)
         quantity = marginal_quantities(self, factors, scale, component, at)
         if not pairwise:
             return estimates(self, quantity, scale, alpha)

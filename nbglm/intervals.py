@@ -9,38 +9,22 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
 
-from nbglm.exceptions import NbglmWarning, OptionError, check_choice, did_you_mean, some_of
+from nbglm.exceptions import NbglmWarning, OptionError, check_choice, some_of
+from nbglm.levels import check_alpha
 from nbglm.limits import profile_intervals
+from nbglm.selection import gene_positions, term_positions
 from nbglm.status import COEF_STATUS
 from nbglm.tables import FitTables
 
-__all__ = ["FitIntervals", "check_level"]
+__all__ = ["FitIntervals"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-
-def check_level(alpha: float, what: str = "alpha is the significance level") -> None:
-    """Refuse what is no significance level.
-
-    Parameters
-    ----------
-    alpha : float
-        Such as 0.05.
-    what : str
-        How the message begins.
-
-    Raises
-    ------
-    ValueError
-        If it is not between 0 and 1.
-    """
-    if not 0.0 < alpha < 1.0:
-        msg = f"{what}, between 0 and 1; got {alpha}."
-        raise OptionError(msg)
+_METHODS = ("wald", "profile")
 
 
 @dataclass(frozen=True)
@@ -73,7 +57,7 @@ class FitIntervals(FitTables):
         alpha: float = 0.05,
         method: str = "wald",
         *,
-        genes: str | Iterable[str] | None = None,
+        genes: str | Iterable[str] | ArrayLike | None = None,
         terms: str | Iterable[str] | None = None,
         n_jobs: int | None = None,
         progress: bool | None = None,
@@ -88,8 +72,10 @@ class FitIntervals(FitTables):
             ``"wald"``: estimate and standard error; NaN where the estimate is infinite.
             ``"profile"``: the values that a likelihood-ratio test does not reject, with one
             finite end where the estimate is infinite. Each needs some ten fits.
-        genes, terms : str or sequence of str, optional
-            Some of the genes, and some of the terms (of either component); all by default.
+        genes : str, sequence of str, or array or Series of bool, optional
+            Some of the genes, by their names or a mask; all by default.
+        terms : str or sequence of str, optional
+            Some of the coefficients (of either component), or all those of a term of the formulas.
         n_jobs : int, optional
             For profiles, as joblib understands it.
         progress : bool, optional
@@ -102,10 +88,11 @@ class FitIntervals(FitTables):
 
         Raises
         ------
-        ValueError
-            If `alpha` is not between 0 and 1, or `method` or a term is unknown.
-        KeyError
-            If a gene is unknown.
+        OptionError, InputTypeError
+            If `alpha` is no significance level, `method` or a term is unknown, or a gene or term
+            is named twice.
+        UnknownNameError, AlignmentError
+            If a gene is unknown, or a mask does not match the genes.
 
         Warns
         -----
@@ -118,10 +105,13 @@ class FitIntervals(FitTables):
         chi-squared with one degree of freedom. That holds for one-sided intervals too: for a gene
         without overdispersion it gives a lower limit of the log size, ``r > exp(lower)``.
         """
-        check_level(alpha)
-        check_choice("method", method, ("wald", "profile"))
-        rows = self._chosen_genes(genes)
-        columns = self._chosen_terms(terms)
+        if isinstance(alpha, str) and alpha in _METHODS:
+            msg = f"conf_int({alpha!r}) takes its level first; write conf_int(method={alpha!r})."
+            raise OptionError(msg)
+        check_alpha(alpha)
+        check_choice("method", method, _METHODS)
+        rows = gene_positions(self.counts.genes, genes)
+        columns = term_positions(self.coef_names, self._coefs_of_terms(), terms)
         if method == "profile":
             wanted = np.zeros(self.arrays.coef.shape, dtype=bool)
             wanted[np.ix_(rows, columns)] = True
@@ -139,22 +129,14 @@ class FitIntervals(FitTables):
             _ = self._warned_of_limits
         return self._limit_tables(limits, rows, columns)
 
-    def _chosen_genes(self, genes: str | Iterable[str] | None) -> IntArray:
-        if genes is None:
-            return np.arange(len(self.gene_names))
-        names = [genes] if isinstance(genes, str) else list(genes)
-        return np.array([self._position(name) for name in names], dtype=np.int64)
-
-    def _chosen_terms(self, terms: str | Iterable[str] | None) -> IntArray:
-        known = self.coef_names.get_level_values("term")
-        if terms is None:
-            return np.arange(len(known))
-        names = [terms] if isinstance(terms, str) else list(terms)
-        for name in names:
-            if name not in known:
-                msg = f"there is no term {name!r}; the terms are {some_of(known.unique(), 9)}."
-                raise OptionError(msg + did_you_mean(name, known))
-        return np.flatnonzero(known.isin(names))
+    def _coefs_of_terms(self) -> dict[str, list[int]]:
+        """Positions of the coefficients of each term of either formula."""
+        mean, size = self.design.mean, self.design.dispersion
+        out: dict[str, list[int]] = {}
+        for predictor, start in ((mean, 0), (size, len(mean.terms))):
+            for name, where in predictor.term_slices.items():
+                out.setdefault(name, []).extend(range(start + where.start, start + where.stop))
+        return out
 
     def _limit_tables(
         self, limits: FloatArray, rows: IntArray, columns: IntArray
@@ -187,7 +169,7 @@ class FitIntervals(FitTables):
             One row a coefficient: gene, component, term, coef, std_err, z, p_value, log_p_value
             (natural logarithm, finite where p_value underflows to 0), ci_lower, ci_upper, status.
         """
-        check_level(alpha)
+        check_alpha(alpha)
         lower, upper = self._limits(alpha)
         genes, width = self.arrays.coef.shape
         return pd.DataFrame(

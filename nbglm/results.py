@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from nbglm.estimates import predict_intervals
 from nbglm.exceptions import AlignmentError, NbglmError
 from nbglm.inference import FitInference
-from nbglm.intervals import check_level
+from nbglm.levels import check_interval
 from nbglm.prediction import predict
 from nbglm.sampling import Seed
 from nbglm.status import GENE_STATUS
@@ -133,7 +133,7 @@ class NegBinResults(FitInference):
         """
         if interval is None:
             return self.predict_genes(self._every_gene, obs, offset, size_factors)
-        check_level(interval, "interval is a confidence level")
+        check_interval(interval)
         obs, x, z, total = self._rows(obs, offset, size_factors)
         tables = predict_intervals(self, x, z, total, interval)
         return {

@@ -20,13 +20,14 @@ from nbglm.clusters import CovarianceRule, covariance_rule, few_clusters
 from nbglm.counts import Counts
 from nbglm.covariance import Covariances, covariances
 from nbglm.design import Design
-from nbglm.exceptions import InputTypeError, NbglmWarning, UnknownNameError, did_you_mean
+from nbglm.exceptions import NbglmWarning
 from nbglm.explain import explain_gene
 from nbglm.fit import FitArrays
 from nbglm.genewise import gene_index
 from nbglm.limits import limit_pvalues
 from nbglm.problem import Problem, make_problem
 from nbglm.pvalues import Tail, two_sided_tail
+from nbglm.selection import gene_position
 from nbglm.status import COEF_STATUS, GENE_STATUS
 
 __all__ = ["FitTables"]
@@ -116,16 +117,7 @@ class FitTables:
         return pd.Series(values, gene_index(self.counts.genes), name=name, copy=True)
 
     def _position(self, gene: str) -> int:
-        names = self.counts.genes
-        if isinstance(gene, str) and gene in names:
-            return int(names.get_loc(gene))
-        if not isinstance(gene, str | int | np.integer):
-            msg = f"a gene is chosen by its name, a string, not by a {type(gene).__name__}."
-            raise InputTypeError(msg)
-        msg = f"there is no gene {gene!r} among the {len(names)} of this fit."
-        if not isinstance(gene, str) and -len(names) <= gene < len(names):
-            msg += f" Genes are chosen by name; the one at position {gene} is {names[gene]!r}."
-        raise UnknownNameError(msg + did_you_mean(gene, names))
+        return gene_position(self.counts.genes, gene)
 
     # Coefficients ---------------------------------------------------------------------------
 
