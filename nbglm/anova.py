@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nbglm.comparison import LR_COLUMNS, lr_frame
+from nbglm.exceptions import OptionError
 from nbglm.fit import FitArrays, fit_blocks
 from nbglm.genewise import gene_table
 from nbglm.predictor import LinearPredictor
@@ -19,12 +20,12 @@ from nbglm.problem import make_problem
 if TYPE_CHECKING:
     from nbglm.tables import FitTables
 
-__all__ = ["TYPES", "anova"]
+__all__ = ["anova", "check_type"]
 
 FloatArray = NDArray[np.float64]
 Columns = tuple[int, ...]
 
-TYPES = (1, 2, 3)
+_ROMAN = {"I": 1, "II": 2, "III": 3}
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,32 @@ def _steps(tables: FitTables, typ: int) -> Iterator[_Step]:
                 full[1] = reduced[1] = constant
             full[k], reduced[k] = _kept(predictor, larger), _kept(predictor, smaller)
             yield _Step(predictor.key, term, (full[0], full[1]), (reduced[0], reduced[1]))
+
+
+def check_type(typ: object) -> None:
+    """Refuse what is no type of an analysis of deviance.
+
+    Parameters
+    ----------
+    typ : int
+        1, 2 or 3.
+
+    Raises
+    ------
+    OptionError
+        Else; the message translates Roman numerals.
+
+    Examples
+    --------
+    >>> check_type(2)
+    """
+    if isinstance(typ, int | np.integer) and not isinstance(typ, bool) and typ in (1, 2, 3):
+        return
+    word = str(typ).upper().removeprefix("TYPE").strip()
+    meant = _ROMAN.get(word, int(word) if word in ("1", "2", "3") else None)
+    hint = f" Write typ={meant}." if meant else ""
+    msg = f"typ={typ!r} is not one of 1, 2, 3.{hint}"
+    raise OptionError(msg)
 
 
 class _Fits:

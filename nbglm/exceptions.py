@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 __all__ = [
     "AlignmentError",
@@ -71,7 +72,12 @@ class NbglmWarning(UserWarning):
     """Something about a fit that deserves a second look; at most one for each fit."""
 
 
-def check_choice(what: str, value: object, choices: Iterable[str]) -> None:
+def check_choice(
+    what: str,
+    value: object,
+    choices: Iterable[str],
+    other_words: Mapping[str, str] = MappingProxyType({}),
+) -> None:
     """Refuse a word that an option does not know.
 
     Parameters
@@ -82,6 +88,8 @@ def check_choice(what: str, value: object, choices: Iterable[str]) -> None:
         What was given.
     choices : iterable of str
         What is valid.
+    other_words : mapping of str to str, optional
+        What other packages call the choices, in lower case.
 
     Raises
     ------
@@ -94,8 +102,10 @@ def check_choice(what: str, value: object, choices: Iterable[str]) -> None:
     """
     known = tuple(choices)
     if not isinstance(value, str) or value not in known:
+        meant = other_words.get(value.lower()) if isinstance(value, str) else None
+        hint = f" Did you mean {meant!r}?" if meant else did_you_mean(value, known)
         msg = f"{what}={value!r} is not one of {some_of(known, 12)}."
-        raise OptionError(msg + did_you_mean(value, known))
+        raise OptionError(msg + hint)
 
 
 def did_you_mean(name: object, choices: Iterable[object]) -> str:

@@ -11,9 +11,37 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-__all__ = ["gene_index", "gene_table"]
+from nbglm.exceptions import UnknownNameError, did_you_mean, some_of
+
+__all__ = ["Components", "gene_index", "gene_table"]
 
 GENE = "gene"
+
+
+_OTHER_NAMES = {
+    **dict.fromkeys(("mean", "mu", "log_mean"), "beta"),
+    **dict.fromkeys(("dispersion", "size", "alpha", "disp"), "gamma"),
+}
+
+
+class Components(dict[str, pd.DataFrame]):
+    """A table for each component, which says what there is if another one is asked for.
+
+    Examples
+    --------
+    >>> Components(beta=pd.DataFrame(), gamma=pd.DataFrame())["mean"]
+    Traceback (most recent call last):
+    ...
+    nbglm.exceptions.UnknownNameError: there is no table 'mean'; there are 'beta', 'gamma'. Did you
+    mean 'beta'?
+    """
+
+    def __missing__(self, name: object) -> pd.DataFrame:
+        """Raise a KeyError in words."""
+        meant = _OTHER_NAMES.get(name) if isinstance(name, str) else None
+        hint = f" Did you mean {meant!r}?" if meant in self else did_you_mean(name, self)
+        msg = f"there is no table {name!r}; there are {some_of(self, 6)}.{hint}"
+        raise UnknownNameError(msg)
 
 
 def gene_index(genes: pd.Index) -> pd.Index:

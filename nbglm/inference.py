@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from nbglm.anova import TYPES, anova
+from nbglm.anova import anova, check_type
 from nbglm.estimates import estimates, with_tests
-from nbglm.exceptions import OptionError
+from nbglm.exceptions import InputTypeError, OptionError
 from nbglm.genewise import gene_table
 from nbglm.hypotheses import t_test, wald_test
 from nbglm.intervals import FitIntervals
@@ -18,6 +18,7 @@ from nbglm.levels import check_alpha
 from nbglm.marginal import marginal_quantities, pairs_of
 from nbglm.overdispersion import overdispersion_tests
 from nbglm.predictor import build_predictor
+from nbglm.pvalues import check_method
 from nbglm.quantities import contrast_quantities, row_quantities
 from nbglm.scope import scope_of_caller
 from nbglm.scoretest import score_test
@@ -42,10 +43,11 @@ class FitInference(FitIntervals):
 
         Parameters
         ----------
-        hypothesis : str, sequence of str, mapping or array_like
+        hypothesis : str, sequence of str, mapping, DataFrame or array_like
             A coefficient, a term of the formula (each of its coefficients), a combination in
             patsy's language such as ``"g[T.b] - g[T.c]"`` or ``"x = 1"``, several of these (a
-            mapping names them), or a matrix with a column for each coefficient of the component.
+            mapping names them), a DataFrame of weights with coefficients as columns, a matrix
+            with a column for each coefficient of the component, or a pair ``(matrix, values)``.
         component : str
             ``"mean"`` or ``"dispersion"``.
         alpha : float
@@ -57,15 +59,16 @@ class FitInference(FitIntervals):
         Returns
         -------
         DataFrame
-            One row a gene and contrast: gene, contrast, estimate (log scale), std_err, z, p_value
-            (Wald; likelihood-ratio where the estimate is infinite), p_adjusted, ci_lower,
-            ci_upper, status.
+            Indexed by gene (by gene and contrast if there are several): estimate (log scale),
+            std_err, z, p_value (Wald; likelihood-ratio where the estimate is infinite),
+            log_p_value (natural logarithm, finite where p_value underflows to 0), p_adjusted,
+            ci_lower, ci_upper, status.
 
         Raises
         ------
         HypothesisError
-            If the hypothesis cannot be read.
-        ValueError
+            If the hypothesis cannot be read, or can be read in two ways.
+        OptionError, InputTypeError
             If another argument is unknown.
 
         Notes
@@ -94,15 +97,16 @@ class FitInference(FitIntervals):
         Returns
         -------
         DataFrame
-            One row a gene: statistic, df (linearly independent combinations that the design can
-            tell), p_value (chi-squared), p_adjusted, test and status. ``test`` is ``wald``; ``lr``
-            where an estimate is infinite, which leaves the likelihood ratio as the only test;
-            ``none`` where nothing can be tested.
+            Indexed by gene: statistic, df (linearly independent combinations that the design can
+            tell), p_value (chi-squared), log_p_value, p_adjusted, test and status. ``test`` is
+            ``wald``; ``lr`` where an estimate is infinite, which leaves the likelihood ratio as
+            the only test; ``none`` where nothing can be tested: status says why.
 
         Raises
         ------
         HypothesisError
-            If the hypothesis cannot be read, or not be tested with this design.
+            If the hypothesis cannot be read, contradicts itself, or cannot be tested with this
+            design.
         """
         return wald_test(self, read_hypothesis(self, hypothesis, component), method)
 
@@ -136,9 +140,9 @@ class FitInference(FitIntervals):
         Returns
         -------
         DataFrame
-            One row a gene: statistic, df, p_value (chi-squared), p_adjusted, status. With a robust
-            ``cov_type`` the test is robust in the same way. NaN where the counts tell nothing of
-            the new terms.
+            Indexed by gene: statistic, df, p_value (chi-squared), log_p_value, p_adjusted, status.
+            With a robust ``cov_type`` the test is robust in the same way. NaN where the counts
+            tell nothing of the new terms.
 
         Raises
         ------
@@ -152,6 +156,7 @@ class FitInference(FitIntervals):
         For a gene at a limit the test holds the limit: new terms cannot take a cell off it.
         """
         check_component(component)
+        check_method(method)
         words = "columns" if self.design.mean.columns_only else "caller"
         scope = scope_of_caller(_frames_up, words)
         predictor = build_predictor(component, extra, self.counts.obs, scope)
@@ -177,17 +182,17 @@ class FitInference(FitIntervals):
         Returns
         -------
         DataFrame
-            One row a gene and term: gene, component, term, statistic, df, p_value, p_adjusted,
-            reference; see :func:`nbglm.lr_test`. Every term costs about one fit.
+            Indexed by gene, component and term (by gene if there is one term): statistic, df,
+            p_value, log_p_value, p_adjusted, reference, status; see :func:`nbglm.lr_test`. Every
+            term costs about one fit.
 
         Raises
         ------
-        ValueError
-            If the type is unknown.
+        OptionError
+            If the type or the method is unknown.
         """
-        if typ not in TYPES:
-            msg = f"typ={typ!r} is not one of 1, 2, 3."
-            raise OptionError(msg)
+        check_type(typ)
+        check_method(method)
         return anova(self, typ, method, n_jobs)
 
     def estimate(
@@ -221,8 +226,8 @@ class FitInference(FitIntervals):
         Returns
         -------
         DataFrame
-            One row a gene and row (or contrast): gene, row or contrast, estimate, std_err (delta
-            method), ci_lower, ci_upper (made on the log scale), status.
+            Indexed by gene (by gene and row or contrast if there are several): estimate, std_err
+            (delta method), ci_lower, ci_upper (made on the log scale), status.
 
         Raises
         ------
@@ -235,7 +240,10 @@ class FitInference(FitIntervals):
         if isinstance(what, pd.DataFrame):
             quantity = row_quantities(self, what, scale, component, offset, size_factors)
         else:
-            quantity = contrast_quantities(read_hypothesis(self, what, component), scale, component)
+            if offset is not None or size_factors is not None:
+                msg = "offset= and size_factors= go with rows of obs, not with a contrast."
+                raise OptionError(msg)
+            quantity = contrast_quantities(self, what, scale, component)
         return estimates(self, quantity, scale, alpha)
 
     def marginal_means(
@@ -274,8 +282,9 @@ class FitInference(FitIntervals):
         Returns
         -------
         DataFrame
-            As from :meth:`estimate`, with the factors as columns; with ``pairwise`` also z,
-            p_value and p_adjusted of the test that two rows are equal.
+            As from :meth:`estimate`, indexed by gene and factors; with ``pairwise`` by gene and
+            contrast, with z, p_value, log_p_value and p_adjusted of the test that two rows are
+            equal.
 
         Raises
         ------
@@ -287,6 +296,10 @@ class FitInference(FitIntervals):
             If a scale or component is unknown, or has no pairwise differences.
         """
         check_alpha(alpha)
+        check_method(method)
+        if not isinstance(pairwise, bool | np.bool_):
+            msg = f"pairwise= is True or False, not {pairwise!r}; True compares all pairs."
+            raise InputTypeError(msg)
         quantity = marginal_quantities(self, factors, scale, component, at)
         if not pairwise:
             return estimates(self, quantity, scale, alpha)
@@ -308,9 +321,10 @@ class FitInference(FitIntervals):
         Returns
         -------
         DataFrame
-            One row a gene: ``score`` and ``score_pvalue`` (standard normal under the null),
+            Indexed by gene: ``score`` and ``score_pvalue`` (standard normal under the null),
             ``lr`` and ``lr_pvalue`` (half the mass at 0, half chi-squared with one degree of
-            freedom). NaN for genes without a count.
+            freedom), natural logarithms of both, ``score_log_pvalue`` and ``lr_log_pvalue``, and
+            ``status``. NaN for genes without a count.
 
         Notes
         -----

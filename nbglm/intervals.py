@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
 
 from nbglm.exceptions import NbglmWarning, OptionError, check_choice, some_of
+from nbglm.genewise import Components
 from nbglm.levels import check_alpha
 from nbglm.limits import profile_intervals
 from nbglm.selection import gene_positions, term_positions
@@ -146,7 +147,7 @@ class FitIntervals(FitTables):
         header = pd.MultiIndex.from_product(
             [self.gene_names[rows], ["lower", "upper"]], names=["gene", "limit"]
         )
-        out = {}
+        out = Components()
         for part, chosen in (("beta", columns[columns < p]), ("gamma", columns[columns >= p])):
             values = limits[np.ix_(rows, chosen)].transpose(1, 0, 2)
             index = self.coef_names.get_level_values("term")[chosen]

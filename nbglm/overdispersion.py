@@ -58,7 +58,7 @@ def _score_statistics(
 ) -> FloatArray:
     statistic = np.full(poisson.llf.size, np.nan)
     none = np.zeros((x.shape[0], 0))
-    for g in np.flatnonzero(poisson.status != _NO_COUNTS):
+    for g in np.flatnonzero(~np.isin(poisson.status, [_NO_COUNTS, _FAILED])):
         mean = predict(poisson, x, none, offset, slice(g, g + 1))[0][:, 0]
         y = counts.gene(int(g))
         excess = weights @ ((y - mean) ** 2 - y)
@@ -70,7 +70,8 @@ def _likelihood_ratios(poisson: FitArrays, constant: FitArrays) -> FloatArray:
     statistic = np.maximum(2.0 * (constant.llf - poisson.llf), 0.0)
     # Both fits are the same there, but for rounding.
     statistic[np.isinf(constant.coef[:, -1])] = 0.0
-    return np.where(np.isin(constant.status, [_NO_COUNTS, _FAILED]), np.nan, statistic)
+    unknown = np.isin(constant.status, [_NO_COUNTS, _FAILED]) | (poisson.status == _FAILED)
+    return np.where(unknown, np.nan, statistic)
 
 
 def overdispersion_tests(
@@ -81,7 +82,7 @@ def overdispersion_tests(
     *,
     constant: FitArrays | None,
     n_jobs: int | None,
-) -> dict[str, FloatArray]:
+) -> dict[str, NDArray[np.generic]]:
     """Score and likelihood-ratio test of the Poisson for every gene.
 
     Parameters
@@ -103,7 +104,8 @@ def overdispersion_tests(
     -------
     dict of ndarray, shape (genes,)
         ``score`` and ``lr``, each with ``<test>_pvalue`` and ``<test>_log_pvalue`` (natural
-        logarithm); NaN for genes without a count, those of ``lr`` also for genes whose fit failed.
+        logarithm), and ``status``: of the fit with one size, ``not_converged`` if either failed.
+        NaN for genes without a count or whose fit failed.
     """
     problem = make_problem(x, np.ones((x.shape[0], 1)), offset, weights)
     if constant is None:
@@ -114,6 +116,8 @@ def overdispersion_tests(
     score = _score_statistics(poisson, counts, x, offset, cell_weight)
     ratio = _likelihood_ratios(poisson, constant)
     of_score, of_ratio = upper_tail(score), chi2_mixture_tail(ratio, {0: 0.5, 1: 0.5})
+    failed = poisson.status == _FAILED
+    words = np.array(GENE_STATUS, dtype=object)[np.where(failed, _FAILED, constant.status)]
     return {
         "score": score,
         "score_pvalue": of_score.p,
@@ -121,4 +125,5 @@ def overdispersion_tests(
         "lr": ratio,
         "lr_pvalue": of_ratio.p,
         "lr_log_pvalue": of_ratio.log_p,
+        "status": words,
     }

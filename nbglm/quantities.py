@@ -15,7 +15,7 @@ from nbglm.exceptions import (
     check_choice,
     some_of,
 )
-from nbglm.statements import Hypothesis, check_component
+from nbglm.statements import Hypothesis, check_component, read_hypothesis
 
 if TYPE_CHECKING:
     from nbglm.tables import FitTables
@@ -66,15 +66,6 @@ class Quantity:
     offset: FloatArray
 
 
-def _check_scale(scale: str, component: str) -> None:
-    meant = _OTHER_SCALES.get(str(scale).lower())
-    if meant and scale not in SCALES:
-        msg = f"scale={scale!r} is not one of {some_of(SCALES, 9)}. Did you mean {meant!r}?"
-        raise OptionError(msg)
-    check_choice("scale", scale, SCALES)
-    check_component(component)
-
-
 def needs(scale: str, component: str) -> tuple[bool, bool]:
     """Whether a scale needs the log mean, and whether it needs the log size.
 
@@ -97,7 +88,8 @@ def needs(scale: str, component: str) -> tuple[bool, bool]:
     >>> needs("alpha", "mean"), needs("response", "mean"), needs("cv2", "mean")
     ((False, True), (True, False), (True, True))
     """
-    _check_scale(scale, component)
+    check_choice("scale", scale, SCALES, _OTHER_SCALES)
+    check_component(component)
     if scale in ("cv2", "var"):
         return True, True
     of_size = scale == "alpha" or component == "dispersion"
@@ -147,13 +139,26 @@ def row_quantities(
     )
 
 
-def contrast_quantities(hypothesis: Hypothesis, scale: str, component: str) -> Quantity:
+def _combinations(tables: FitTables, what: object, component: str) -> Hypothesis:
+    """Combinations of coefficients, where rows of obs could have been meant."""
+    try:
+        return read_hypothesis(tables, what, component)
+    except HypothesisError as error:
+        if isinstance(what, str):
+            raise
+        msg = f"{error} Rows of obs are to be a DataFrame, such as pandas.DataFrame([row])."
+        raise HypothesisError(msg) from error
+
+
+def contrast_quantities(tables: FitTables, what: object, scale: str, component: str) -> Quantity:
     """Linear combinations of coefficients: differences of logs, or ratios.
 
     Parameters
     ----------
-    hypothesis : Hypothesis
-        The combinations.
+    tables : FitTables
+        The fit.
+    what : str, sequence of str, mapping, DataFrame or array_like
+        The combinations, as in :func:`~nbglm.statements.read_hypothesis`.
     scale, component : str
         ``log``, ``response`` or, for the dispersion, ``alpha``.
 
@@ -166,7 +171,7 @@ def contrast_quantities(hypothesis: Hypothesis, scale: str, component: str) -> Q
     OptionError
         For a scale that needs rows of obs.
     HypothesisError
-        For equations.
+        For what cannot be read, and for equations.
     """
     of_mean, of_size = needs(scale, component)
     if of_mean and of_size:
@@ -175,6 +180,7 @@ def contrast_quantities(hypothesis: Hypothesis, scale: str, component: str) -> Q
     if scale == "alpha" and component == "mean":
         msg = "scale='alpha' is of the dispersion; pass component='dispersion'."
         raise OptionError(msg)
+    hypothesis = _combinations(tables, what, component)
     if hypothesis.constants.any():
         msg = (
             f"{some_of(hypothesis.labels)} is an equation, which can be tested (t_test); what can "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from nbglm.estimates import predict_intervals
 from nbglm.exceptions import AlignmentError, NbglmError
+from nbglm.genewise import Components
 from nbglm.inference import FitInference
 from nbglm.levels import check_interval
 from nbglm.prediction import predict
@@ -92,8 +94,7 @@ class NegBinResults(FitInference):
             if hasattr(obs, "obs"):
                 obs = obs.obs
             else:
-                msg = f"obs must be a DataFrame of new rows, not {type(obs).__name__}."
-                raise AlignmentError(msg)
+                raise AlignmentError(_no_rows(obs))
         return obs, *self.design.replay(obs, offset, size_factors)
 
     def predict(
@@ -136,10 +137,12 @@ class NegBinResults(FitInference):
         check_interval(interval)
         obs, x, z, total = self._rows(obs, offset, size_factors)
         tables = predict_intervals(self, x, z, total, interval)
-        return {
-            name: pd.DataFrame(values, obs.index, self.gene_names)
-            for name, values in tables.items()
-        }
+        return Components(
+            {
+                name: pd.DataFrame(values, obs.index.copy(), self.gene_names)
+                for name, values in tables.items()
+            }
+        )
 
     def predict_genes(
         self,
@@ -152,10 +155,10 @@ class NegBinResults(FitInference):
         obs, x, z, total = self._rows(obs, offset, size_factors)
         mean, size = predict(self.arrays, x, z, total, genes)
         names = self.gene_names[genes]
-        return {
-            "mean": pd.DataFrame(mean, obs.index, names),
-            "dispersion": pd.DataFrame(size, obs.index, names),
-        }
+        return Components(
+            mean=pd.DataFrame(mean, obs.index.copy(), names),
+            dispersion=pd.DataFrame(size, obs.index.copy(), names.copy()),
+        )
 
     def sample(
         self,
@@ -235,6 +238,18 @@ class NegBinResults(FitInference):
             design=replace(design, mean=mean, dispersion=size, offset=design.offset[:0]),
             weights=None,
         )
+
+
+def _no_rows(obs: object) -> str:
+    """What to do with something that is no DataFrame of rows."""
+    msg = f"obs must be a DataFrame of new rows, not {type(obs).__name__}."
+    if isinstance(obs, pd.Series):
+        return f"{msg} obs.to_frame().T is one, of one row."
+    if isinstance(obs, Mapping):
+        return (
+            f"{msg} pandas.DataFrame(obs) makes one of columns, pandas.DataFrame([obs]) of a row."
+        )
+    return msg
 
 
 def require_converged(results: NegBinResults) -> None:

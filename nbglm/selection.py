@@ -52,7 +52,7 @@ def names_of(what: str, given: object) -> list[Any]:
     if isinstance(given, str):
         return [given]
     if not isinstance(given, Iterable) or isinstance(given, bytes | Mapping | pd.DataFrame):
-        msg = f"{what}= takes a name or a list of names, not a {type(given).__name__}."
+        msg = f"{what}= takes a name or a list of names; it was given a {type(given).__name__}."
         raise InputTypeError(msg)
     names = list(given)
     odd = [name for name in names if not isinstance(name, str)]

@@ -5,8 +5,7 @@ Whatever can be read in two ways is refused, with both of them spelt out.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -15,8 +14,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nbglm.exceptions import HypothesisError, OptionError, did_you_mean, some_of
+from nbglm.exceptions import HypothesisError, check_choice, some_of
 from nbglm.predictor import LinearPredictor
+from nbglm.vocabulary import Vocabulary, shortened
 
 if TYPE_CHECKING:
     from nbglm.tables import FitTables
@@ -32,12 +32,6 @@ _OTHER_WORDS = {
     **dict.fromkeys(("gamma", "disp", "size", "alpha", "theta", "shape", "scale"), "dispersion"),
 }
 """What other packages call the components."""
-
-_WORD = re.compile(r"[^\s,=]+?(?=$|\s|[,=]|[-+*/](?:[^\w.]|$))")
-"""Up to a blank, a comma, or an operator with no name right behind it, as in ``a-b``."""
-
-_LONGEST = 60  # characters of a hypothesis that a message repeats
-_PREFIX = "dispersion-"  # of coefficients of the size in the results of one response
 
 
 @dataclass(frozen=True)
@@ -89,20 +83,7 @@ def check_component(component: object) -> None:
     --------
     >>> check_component("dispersion")
     """
-    if isinstance(component, str) and component in COMPONENTS:
-        return
-    meant = _OTHER_WORDS.get(str(component).lower())
-    hint = f" Did you mean {meant!r}?" if meant else did_you_mean(component, COMPONENTS)
-    msg = f"component={component!r} is not one of {some_of(COMPONENTS)}.{hint}"
-    raise OptionError(msg)
-
-
-def _shown(hypothesis: object) -> str:
-    """A hypothesis as a message repeats it."""
-    if isinstance(hypothesis, np.ndarray | pd.DataFrame | pd.Series):
-        return f"({type(hypothesis).__name__} of shape {hypothesis.shape})"
-    text = " ".join(repr(hypothesis).split())
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+    check_choice("component", component, COMPONENTS, _OTHER_WORDS)
 
 
 def _stacked(parts: Sequence[_Rows]) -> _Rows:
@@ -118,11 +99,7 @@ class _Reader:
 
     def __init__(self, predictor: LinearPredictor, other: LinearPredictor) -> None:
         self.predictor, self.other = predictor, other
-        self.names = list(dict.fromkeys((*predictor.terms, *predictor.term_slices)))
-
-    def coefficients(self) -> str:
-        key, terms = self.predictor.key, self.predictor.terms
-        return f"the {key} has the coefficients {some_of(terms, 9)}"
+        self.words = Vocabulary(predictor, other)
 
     def read(self, written: Any) -> _Rows:
         """Read whatever a user may have written."""
@@ -142,8 +119,8 @@ class _Reader:
             return self.of_matrix(*self.predictor.linear_constraint(written))
         if written is None or isinstance(written, bytes | set | frozenset | Real):
             msg = (
-                f"{_shown(written)} is no hypothesis; name a coefficient or a term, or pass a list "
-                f"of such names, or a matrix; {self.coefficients()}."
+                f"{shortened(written)} is no hypothesis; name a coefficient or a term, or pass a "
+                f"list of such names, or a matrix; {self.words.coefficients()}."
             )
             raise HypothesisError(msg)
         if isinstance(written, tuple) and len(written) == 2 and np.ndim(_array(written[0])) == 2:
@@ -168,74 +145,17 @@ class _Reader:
             rows = identity[slices[text]]
             return _Rows(rows, np.zeros(len(rows)), [None] * len(rows))
         if not text.strip():
-            msg = f"the hypothesis {text!r} is empty; {self.coefficients()}."
+            msg = f"the hypothesis {text!r} is empty; {self.words.coefficients()}."
             raise HypothesisError(msg)
         try:
             with np.errstate(all="ignore"):  # numbers that are not finite are refused below
                 matrix, constants = self.predictor.linear_constraint(text)
         except RecursionError as error:
-            msg = f"the hypothesis {_shown(text)} is too long; pass a matrix of weights."
+            msg = f"the hypothesis {shortened(text)} is too long; pass a matrix of weights."
             raise HypothesisError(msg) from error
         except ValueError as error:
-            raise HypothesisError(self._why(text, str(error))) from error
+            raise HypothesisError(self.words.why(text, str(error))) from error
         return _Rows(matrix, constants, [None] * len(matrix))
-
-    def _why(self, text: str, reason: str) -> str:
-        """What is wrong with a text, and what may have been meant."""
-        begin = f"cannot read the hypothesis {_shown(text)}"
-        if re.search(r"[<>]|!=", text):
-            return f"{begin}: tests are of equations, such as 'x = 0', against both sides."
-        if "==" in text:
-            return f"{begin}: an equation has one '=', such as 'x = 0'."
-        if text.strip().startswith("~"):
-            named = text.strip().lstrip("~ ")
-            return f"{begin}: it is a formula; name its terms, such as {named!r}."
-        token = next(self._unknown(text), None)
-        if token is None:
-            return f"{begin} ({reason}); {self.coefficients()}."
-        return f"{begin}: {self._stranger(text, token)}"
-
-    def _unknown(self, text: str) -> Iterator[str]:
-        """Words of a text that are neither coefficients nor numbers."""
-        known = sorted(self.predictor.terms, key=len, reverse=True)
-        number = r"[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?(?![\w.\[])"
-        pattern = "|".join([*map(re.escape, known), number, r"[-+*/=(),\s]+"])
-        at = 0
-        while at < len(text):
-            found = re.compile(pattern).match(text, at)
-            if found is None:
-                yield _WORD.findall(text, at)[0]
-                return
-            at = found.end()
-
-    def _stranger(self, text: str, token: str) -> str:
-        """What a word that is no coefficient of this component may be."""
-        key, other = self.predictor.key, self.other
-        slices = self.predictor.term_slices
-        if token in slices:
-            of_term = self.predictor.terms[slices[token]]
-            return f"{token!r} is a term with the coefficients {some_of(of_term, 9)}; name these."
-        bare = token.removeprefix(_PREFIX)
-        if token.startswith("dispersion") and key == "mean" and bare != token:
-            place = f"pass {bare!r} with component='dispersion'"
-            known = bare in other.terms or bare in other.term_slices
-            lacks = "" if known else f" (which has the coefficients {some_of(other.terms, 9)})"
-            return f"a coefficient of the dispersion is not named {token!r} here; {place}{lacks}."
-        if token in other.terms or token in other.term_slices:
-            return f"{token!r} is in the {other.key}; pass component={other.key!r}."
-        hint = self._near(token) or did_you_mean(text, self.names)
-        return f"{token!r} is no coefficient; {self.coefficients()}.{hint}"
-
-    def _near(self, token: str) -> str:
-        """A suggestion, also for the names that R and others give to levels of factors."""
-
-        def bare(name: str) -> str:
-            return re.sub(r"\[T\.|\W", "", name).lower()
-
-        level = [name for name in self.names if re.search(rf"\[(T\.)?{re.escape(token)}\]", name)]
-        same = [name for name in self.names if bare(name) == bare(token)]
-        meant = same or level
-        return f" Did you mean {meant[0]!r}?" if meant else did_you_mean(token, self.names)
 
     # Tables --------------------------------------------------------------------------------------
 
@@ -245,7 +165,7 @@ class _Reader:
         if numbers:
             self._refuse_numbers(written)
         if not written:
-            msg = f"the hypothesis {{}} is empty; {self.coefficients()}."
+            msg = f"the hypothesis {{}} is empty; {self.words.coefficients()}."
             raise HypothesisError(msg)
         parts = []
         for name, part in written.items():
@@ -265,8 +185,8 @@ class _Reader:
         ).removeprefix("+ ")
         equations = [f"{name} = {value:g}" for name, value in shown.items()]
         msg = (
-            f"{_shown(dict(written))} can be read in two ways: write {weights!r} for one contrast "
-            f"with these weights, or {equations!r} for an equation each."
+            f"{shortened(dict(written))} can be read in two ways: write {weights!r} for one "
+            f"contrast with these weights, or {equations!r} for an equation each."
         )
         raise HypothesisError(msg)
 
@@ -276,7 +196,7 @@ class _Reader:
         names = [str(name) for name in written.columns]
         for name in names:
             if name not in terms:
-                msg = f"the hypothesis has a column {name!r}: {self._stranger(name, name)}"
+                msg = f"the hypothesis has a column {name!r}: {self.words.stranger(name, name)}"
                 raise HypothesisError(msg)
         if len(set(names)) < len(names):
             msg = f"the hypothesis has several columns of one name, of {some_of(names, 9)}."
@@ -299,9 +219,9 @@ class _Reader:
                 else ""
             )
             msg = (
-                f"the hypothesis {_shown(written)} is a matrix of shape {np.shape(matrix)}; it "
+                f"the hypothesis {shortened(written)} is a matrix of shape {np.shape(matrix)}; it "
                 f"needs a row for each combination and {width} columns, since "
-                f"{self.coefficients()}.{hint}"
+                f"{self.words.coefficients()}.{hint}"
             )
             raise HypothesisError(msg)
         constants = _numbers(values, values)
@@ -331,8 +251,8 @@ def _numbers(written: object, whole: object) -> FloatArray:
         )
     except (TypeError, ValueError) as error:
         msg = (
-            f"the hypothesis {_shown(whole)} is neither names of coefficients nor a matrix of real "
-            f"numbers with rows of one length."
+            f"the hypothesis {shortened(whole)} is neither names of coefficients nor a matrix of "
+            f"real numbers with rows of one length."
         )
         raise HypothesisError(msg) from error
 
@@ -379,10 +299,10 @@ def read_hypothesis(tables: FitTables, hypothesis: object, component: str) -> Hy
     rows = _Reader(predictor, other).read(hypothesis)
     finite = np.isfinite(rows.matrix).all() and np.isfinite(rows.constants).all()
     if not finite:
-        msg = f"the hypothesis {_shown(hypothesis)} has weights or values that are not finite."
+        msg = f"the hypothesis {shortened(hypothesis)} has weights or values that are not finite."
         raise HypothesisError(msg)
     if not rows.matrix.any(axis=1).all():
-        msg = f"the hypothesis {_shown(hypothesis)} has rows without a coefficient."
+        msg = f"the hypothesis {shortened(hypothesis)} has rows without a coefficient."
         raise HypothesisError(msg)
     matrix = np.zeros((len(rows.matrix), p + q))
     matrix[:, slice(0, p) if of_mean else slice(p, p + q)] = rows.matrix

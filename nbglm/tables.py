@@ -23,7 +23,7 @@ from nbglm.design import Design
 from nbglm.exceptions import NbglmWarning
 from nbglm.explain import explain_gene
 from nbglm.fit import FitArrays
-from nbglm.genewise import gene_index
+from nbglm.genewise import Components, gene_index
 from nbglm.limits import limit_pvalues
 from nbglm.problem import Problem, make_problem
 from nbglm.pvalues import Tail, two_sided_tail
@@ -104,14 +104,16 @@ class FitTables:
     def _split(self, values: NDArray[np.generic]) -> dict[str, pd.DataFrame]:
         """An array of shape (genes, p + q) as tables terms x genes."""
         p = len(self.design.mean.terms)
-        genes = self.counts.genes
-        return {
-            name: pd.DataFrame(part.T, list(predictor.terms), genes.copy(), copy=True)
-            for name, part, predictor in (
-                ("beta", values[:, :p], self.design.mean),
-                ("gamma", values[:, p:], self.design.dispersion),
-            )
-        }
+        parts = (
+            ("beta", values[:, :p], self.design.mean),
+            ("gamma", values[:, p:], self.design.dispersion),
+        )
+        return Components(
+            {
+                name: pd.DataFrame(part.T, list(predictor.terms), self.gene_names, copy=True)
+                for name, part, predictor in parts
+            }
+        )
 
     def _per_gene(self, values: NDArray[np.generic], name: str) -> pd.Series:
         return pd.Series(values, gene_index(self.counts.genes), name=name, copy=True)

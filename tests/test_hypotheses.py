@@ -168,10 +168,10 @@ def test_aliased_columns(rng):
     [
         ("g[T.x]", "mean", "Did you mean 'g"),
         ("gg", "mean", "cannot read the hypothesis 'gg'"),
-        ([[1.0, 2.0]], "mean", "cannot read"),
+        ([[1.0, 2.0]], "mean", "needs a row for each combination and 5 columns"),
         (np.zeros((1, 5)), "mean", "rows without a coefficient"),
         ("g", "means", "Did you mean 'mean'"),
-        ("x", "dispersion", "the dispersion has the coefficients"),
+        ("x", "dispersion", "pass component='mean'"),
     ],
 )
 def test_misuse(fit, hypothesis, component, message):
