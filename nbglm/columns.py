@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nbglm.exceptions import FormulaError, some_of
 
-__all__ = ["ID_LIKE_FROM", "Column", "column_of_obs", "freeze_column"]
+__all__ = ["ID_LIKE_FROM", "Column", "column_of_obs", "freeze_column", "kind_of_column"]
 
 ID_LIKE_FROM = 3  # with fewer cells every factor has one level for each cell
 
@@ -56,7 +56,7 @@ class Column:
             If values are missing, of another kind, or of a level unknown to the fit.
         """
         _refuse_missing(self.name, series)
-        kind = _kind(self.name, series)
+        kind = kind_of_column(self.name, series)
         if self.kind == "categorical":
             given = pd.unique(series.astype(object))
             known = {value: self._level(value) for value in given}
@@ -139,7 +139,32 @@ def _refuse_missing(name: str, series: pd.Series) -> None:
         raise FormulaError(msg)
 
 
-def _kind(name: str, series: pd.Series) -> str:
+def kind_of_column(name: str, series: pd.Series) -> str:
+    """What a formula takes a column for.
+
+    Parameters
+    ----------
+    name : str
+        Column name, for messages.
+    series : Series
+        Its values, none of them missing.
+
+    Returns
+    -------
+    str
+        ``numeric``, ``bool`` or ``categorical``.
+
+    Raises
+    ------
+    FormulaError
+        If it can be taken for none of them.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> kind_of_column("x", pd.Series([1.0, 2.0]))
+    'numeric'
+    """
     dtype = series.dtype
     if isinstance(dtype, pd.CategoricalDtype):
         return "categorical"
@@ -173,7 +198,7 @@ def _categories(name: str, series: pd.Series) -> list[str]:
     levels = [str(level) for level in categories]
     twice = next((level for level, times in Counter(levels).items() if times > 1), None)
     if twice is not None:
-        kinds = {type(level).__name__ for level in categories if str(level) == twice}
+        kinds = sorted({type(level).__name__ for level in categories if str(level) == twice})
         msg = (
             f"column {name!r} has several categories that read {twice!r} ({', '.join(kinds)}), "
             f"and their coefficients could not be told apart; rename or merge them."
@@ -211,7 +236,7 @@ def freeze_column(name: str, series: pd.Series) -> Column:
     ('a', 'b')
     """
     _refuse_missing(name, series)
-    kind = _kind(name, series)
+    kind = kind_of_column(name, series)
     if kind != "categorical":
         return Column(name, kind, whole=pd.api.types.is_integer_dtype(series.dtype))
     if isinstance(series.dtype, pd.CategoricalDtype):

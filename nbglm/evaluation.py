@@ -9,7 +9,7 @@ import contextlib
 import re
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sized
 
 import numpy as np
 import pandas as pd
@@ -42,10 +42,19 @@ _CAUSES = {
     np.exceptions.ComplexWarning: "its design would be complex; a formula needs real numbers",
 }
 _CAUSES_IN_WORDS = {
+    "complex": "its design would be complex; a formula needs real numbers",
     "outermost knots": "a value lies outside the range of the spline at the fit; a spline says "
     "nothing there",
     "bitwise_xor": "^ is no power in Python; a power is written **, as in I(x ** 2)",
     "for ^": "^ is no power in Python; a power is written **, as in I(x ** 2)",
+}
+_CAUSES_WITH_VALUES = {
+    r"with value (.*) does not match any of the expected levels \(expected: \[(.*)\]\)": (
+        "the value {0} is no level that the fit has seen; it knows {1}"
+    ),
+    r"rows mismatch between data argument and (.*) \((\d+) versus (\d+)\)": (
+        "{0} has {2} values, and there are {1} rows"
+    ),
 }
 _KEEP_ALL_ROWS = patsy.NAAction(NA_types=[])  # missing values are refused by name before this
 
@@ -158,14 +167,19 @@ def _cause(formula: PreparedFormula, data: Mapping[str, object], error: Exceptio
         if part in cause:
             return words
     factors = [name for name, values in data.items() if isinstance(values, pd.Categorical)]
+    for pattern, words in _CAUSES_WITH_VALUES.items():
+        found = re.search(pattern, cause)
+        if found:
+            return re.sub(r"np\.\w+\((.*?)\)", r"\1", words.format(*found.groups()))
     missing = re.search(r"specified level '?(.*?)'? not found", cause)
     if missing:
         levels = [level for name in factors for level in data[name].categories]  # type: ignore[attr-defined]
         return f"there is no level {missing[1]!r}{did_you_mean(missing[1], levels).rstrip('?')}"
-    if factors and isinstance(raised, TypeError | ValueError) and "rows" not in cause:
+    if factors and re.search(r"str|categor|dtype\('?O|convert", cause):
         names = [formula.column_of(name) for name in factors]
-        cause += f"; of the columns that it uses {some_of(names)} hold levels, not numbers"
-    return cause if cause.startswith(type(raised).__name__) else f"{type(raised).__name__}: {cause}"
+        cause += f"; {some_of(names)} {'holds' if len(names) == 1 else 'hold'} levels, not numbers"
+    name = type(raised).__name__
+    return cause if isinstance(raised, patsy.PatsyError) or name in cause else f"{name}: {cause}"
 
 
 def refuse_non_finite(
@@ -257,17 +271,13 @@ def design_labels(
     FormulaError
         If two columns of the design would have one name.
     """
-    numbers: dict[str, str] = {}
+    labels = list(info.column_names)
     for factor, about in info.factor_infos.items():
         if about.type == "categorical":
             used = [formula.column_of(name) for name in read_expression(factor.code).variables]
             whole = all(columns[name].whole for name in used if name in columns)
-            for level in about.categories:
-                if isinstance(level, np.floating) and repr(level) != str(level):
-                    numbers[repr(level)] = str(int(level) if whole else float(level))
-    labels = [formula.restore(name) for name in info.column_names]
-    for written, plain in numbers.items():
-        labels = [label.replace(written, plain) for label in labels]
+            labels = _with_plain_numbers(labels, factor.name(), whole=whole)
+    labels = [formula.restore(label) for label in labels]
     twice = next((label for label, times in Counter(labels).items() if times > 1), None)
     if twice is not None:
         msg = (
@@ -276,6 +286,17 @@ def design_labels(
         )
         raise FormulaError(msg)
     return tuple(labels)
+
+
+def _with_plain_numbers(labels: list[str], factor: str, *, whole: bool) -> list[str]:
+    """Levels of a factor without the names of numpy's types: ``[T.2]`` or ``[T.2.5]``."""
+
+    def plain(match: re.Match[str]) -> str:
+        value = float(match[2])
+        return f"{match[1]}{int(value) if whole else value}]"
+
+    pattern = re.compile(rf"({re.escape(factor)}\[(?:\w+\.)?)np\.float64\((.*?)\)\]")
+    return [pattern.sub(plain, label) for label in labels]
 
 
 def arrays_outside(
@@ -309,7 +330,7 @@ def arrays_outside(
     for code in terms.kept:
         for name in read_expression(code).variables:
             value = None if formula.column_of(name) in formula.columns else scope.value(name)
-            if np.ndim(value) and len(value) == len(index):  # type: ignore[arg-type]
+            if isinstance(value, Sized) and len(value) == len(index) and not callable(value):
                 found.append(name)
             if isinstance(value, pd.Series | pd.DataFrame) and not value.index.equals(index):
                 msg = (

@@ -15,10 +15,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from nbglm.aliasing import as_combination, combination, terms_without_columns
 from nbglm.design import Design
 from nbglm.prediction import predict
 from nbglm.predictor import LinearPredictor
-from nbglm.problem import idle_directions
 from nbglm.status import COEF_STATUS, GENE_STATUS, SENTENCES
 
 if TYPE_CHECKING:
@@ -44,18 +44,6 @@ _WITHOUT_VARIANCE = {
         "as the only one that was treated, whose scores sum to zero whatever their counts are."
     ),
 }
-
-
-def _combination(weights: FloatArray, terms: tuple[str, ...]) -> str:
-    """A linear combination in words, such as ``-2 Intercept + g[T.b]``."""
-    text = ""
-    for weight, term in zip(weights, terms, strict=True):
-        if weight == 0.0:
-            continue
-        sign = ("-" if weight < 0 else "") if not text else (" - " if weight < 0 else " + ")
-        size = "" if abs(abs(weight) - 1.0) < 1e-9 else f"{abs(weight):.4g} "
-        text += f"{sign}{size}{term}"
-    return text
 
 
 def _end(cells: BoolArray, values: pd.Series) -> str | None:
@@ -102,20 +90,6 @@ def _cells(cells: BoolArray, design: Design, obs: pd.DataFrame) -> str:
     return f"{cells.sum()} of {cells.size} cells" + (f" ({said})" if said else "")
 
 
-def _as_combination(predictor: LinearPredictor, cells: BoolArray, term: str) -> str | None:
-    """The term as a combination of the others on some cells."""
-    matrix = predictor.matrix[cells]
-    size = np.abs(matrix).max(axis=0, initial=0.0)
-    j = predictor.terms.index(term)
-    if size[j] == 0.0:
-        return f"{term} = 0"
-    for direction in idle_directions(np.unique(matrix, axis=0)).T:
-        if direction[j] != 0.0 and not (size[direction != 0.0] == 0.0).any():
-            others = np.where(np.arange(direction.size) == j, 0.0, -direction / direction[j])
-            return f"{term} = {_combination(others, predictor.terms)}"
-    return None
-
-
 @dataclass(frozen=True)
 class _Gene:
     """What there is to know about one gene."""
@@ -133,12 +107,12 @@ class _Gene:
         terms = self.design.mean.terms
         if direction.any():
             yield (
-                f"The log mean falls without end along {_combination(direction, terms)}: on "
+                f"The log mean falls without end along {combination(direction, terms)}: on "
                 f"{self.which(self.mean == 0)}, whose counts are all 0."
             )
 
     def sizes(self, direction: FloatArray) -> Iterator[str]:
-        along = _combination(direction, self.design.dispersion.terms)
+        along = combination(direction, self.design.dispersion.terms)
         raised, lowered = np.isinf(self.size), self.size == 0
         if not direction.any():
             return
@@ -158,13 +132,14 @@ class _Gene:
     def combination(self, predictor: LinearPredictor, term: str, word: str) -> str:
         if word == "aliased":
             everywhere = np.ones(self.y.size, dtype=bool)
-            return f"{_as_combination(predictor, everywhere, term)} on all cells."
+            known = as_combination(predictor, everywhere, term)
+            return f"{known} on all cells." if known else "earlier columns make it up."
         cells = (self.mean > 0) & (self.size > 0)
         if predictor.key == "dispersion":
             cells &= np.isfinite(self.size)
         if not cells.any():
             return "all cells are at a limit, and none is left that could tell more."
-        known = _as_combination(predictor, cells, term)
+        known = as_combination(predictor, cells, term)
         reason = f"{known} on" if known else "no count tells of it on"
         return f"{reason} {self.which(cells)}, the only ones that could tell of it."
 
@@ -239,4 +214,7 @@ def explain_gene(tables: FitTables, position: int) -> str:
         Several lines.
     """
     first, *others = _statuses(tables, position)
-    return "\n".join([first, *(f"  {line}" for line in (*others, *_evidence(tables, position)))])
+    nothing = "no column, since a factor with one level changes nothing."
+    without = (f"{term}: {nothing}" for term in terms_without_columns(tables.design))
+    lines = [*others, *_evidence(tables, position), *without]
+    return "\n".join([first, *(f"  {line}" for line in lines)])

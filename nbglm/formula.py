@@ -88,6 +88,7 @@ def _is_plain(name: str) -> bool:
         name.isidentifier()
         and not keyword.iskeyword(name)
         and name not in _PATSY_NAMES
+        and name.lower() not in ("inf", "infinity", "nan")  # numbers to patsy
         # Python takes other spellings of a character, such as a ligature, for its plain one.
         and unicodedata.normalize("NFKC", name) == name
     )
@@ -100,7 +101,7 @@ def _spell(name: str) -> str:
 def _may_go_unquoted(name: str) -> bool:
     """Whether an odd name is made of words, spaces and dots: no operation can look like it."""
     return (
-        re.fullmatch(r"[^\W\d][\w. ]*", name) is not None
+        (name.isidentifier() or re.fullmatch(r"[^\W\d][\w. ]*", name) is not None)
         and name == name.strip()
         and name not in _PYTHON_WORDS
     )

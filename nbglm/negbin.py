@@ -114,6 +114,8 @@ def _report(results: NegBinResults, progress: bool | None) -> None:
     statuses = ", ".join(f"{words[word]} {word}" for word in GENE_STATUS[::-1] if word in words)
     if progress or (progress is None and results.seconds >= _SILENT_BELOW):
         _say(f"{len(results.status)} genes fitted in {results.seconds:.1f} s: {statuses}")
+        for line in results.column_lines:
+            _say(line)
     said = []
     failed = results.gene_names[~results.arrays.converged]
     if len(failed):

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from nbglm.aliasing import lines_about_columns
 from nbglm.estimates import predict_intervals
 from nbglm.exceptions import AlignmentError, NbglmError
 from nbglm.genewise import Components
@@ -47,6 +48,7 @@ class NegBinResults(FitInference):
         genes = len(self.gene_names)
         words = self.status.value_counts()
         statuses = ", ".join(f"{words[word]} {word}" for word in GENE_STATUS[::-1] if word in words)
+        columns = "".join(f"\n  {line}" for line in self.column_lines)
         return (
             f"NegBinResults: {genes} gene{'s' * (genes != 1)} x {self.counts.n_cells} cells "
             f"({statuses})\n"
@@ -54,8 +56,14 @@ class NegBinResults(FitInference):
             f"  dispersion  {self.design.dispersion.formula.expanded}  (log size; "
             f"params['gamma']; Var = mean + mean^2 / size)\n"
             f"  log-likelihood {self.arrays.llf.sum():.6g} in all, cov_type {self.cov_type!r}, "
-            f"{self.seconds:.2g} s"
+            f"{self.seconds:.2g} s{columns}"
         )
+
+    @cached_property
+    def column_lines(self) -> list[str]:
+        """Which columns are aliased, and why; which terms have no column; a line for each."""
+        status, rule = self.arrays.coef_status, self.rank_deficient
+        return lines_about_columns(self.design, status, rule)
 
     # Predictions and samples ----------------------------------------------------------------
 

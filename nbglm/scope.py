@@ -131,6 +131,7 @@ def used_columns(key: str, formula: PreparedFormula, terms: Terms, scope: Scope)
         expression = check.read(code)
         check.names(expression)
         if code in kept:
+            check.is_no_response(code)
             columns = (formula.column_of(name) for name in expression.variables)
             used |= dict.fromkeys(column for column in columns if column in formula.columns)
     return list(used)
@@ -152,6 +153,11 @@ class _Check:
     def is_column(self, name: str) -> bool:
         return self.formula.column_of(name) in self.formula.columns
 
+    def is_no_response(self, code: str) -> None:
+        if self.formula.column_of(code) in self.formula.response:
+            given = shown(self.formula.restore(code))
+            raise self.fail(given, "is the response itself, which cannot be a term of its model")
+
     def read(self, code: str) -> Expression:
         given = shown(self.formula.restore(code))
         try:
@@ -167,8 +173,6 @@ class _Check:
         misuse = expression.misuse()
         if misuse:
             raise self.fail(given, f"cannot be used: {misuse}")
-        if self.formula.column_of(code) in self.formula.response:
-            raise self.fail(given, "is the response itself, which cannot be a term of its model")
         if stranger:
             self.stranger(given, stranger, expression)
         return expression

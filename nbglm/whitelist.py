@@ -153,7 +153,7 @@ class _Check:
         if ours not in _ARGUMENTS:
             return f"the function {ast.unparse(node.func)[:40]!r}"
         if node.keywords or len(node.args) > _ARGUMENTS[ours]:
-            return f"np.{ours}() with more than its {_ARGUMENTS[ours]} operands"
+            return f"np.{ours}() with more than its operands"
         if ours == "where":
             return self.compared(node.args)
         return self.first(node.args)

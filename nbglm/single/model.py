@@ -12,20 +12,21 @@ from numpy.typing import ArrayLike, NDArray
 from nbglm.clusters import covariance_rule
 from nbglm.counts import Counts, read_counts
 from nbglm.design import Design, build_design
-from nbglm.exceptions import (
-    AlignmentError,
-    FormulaError,
-    InputTypeError,
-    check_choice,
-    did_you_mean,
-    some_of,
-)
+from nbglm.exceptions import InputTypeError, check_choice, did_you_mean
 from nbglm.negbin import fit_design, frequency_weights
 from nbglm.offset import offset_rules
-from nbglm.predictor import build_predictor, matrix_predictor
+from nbglm.predictor import matrix_predictor
 from nbglm.results import NegBinResults
 from nbglm.scope import columns_of_formula, scope_of_caller
+from nbglm.sides import require_text
 from nbglm.single.likelihood import PREFIX, NegBinLikelihood
+from nbglm.single.reading import (
+    complete_rows,
+    read_frame,
+    read_response,
+    require_columns,
+    require_exposure,
+)
 from nbglm.single.results import NegBinModelResults, NegBinModelResultsWrapper
 
 __all__ = ["NegBinModel", "gene_results"]
@@ -99,6 +100,7 @@ class NegBinModel(NegBinLikelihood):
         weights: ArrayLike | str | None = None,
         subset: ArrayLike | None = None,
         missing: str = "drop",
+        scope: str = "caller",
         _frames_up: int = 0,
     ) -> Self:
         """Make a model from formulas.
@@ -106,7 +108,8 @@ class NegBinModel(NegBinLikelihood):
         Parameters
         ----------
         formula : str
-            Response and mean, ``"y ~ x + C(g)"``.
+            Response and mean, ``"y ~ x + C(g)"``. ``.`` is every column that the response does
+            not use, as in R.
         data : DataFrame or mapping
             The columns.
         dispersion : str
@@ -118,6 +121,9 @@ class NegBinModel(NegBinLikelihood):
         missing : str
             What to do with rows that lack a value which is needed: ``"drop"`` (as statsmodels
             does for formulas), ``"raise"``, or ``"none"``, which refuses them by column.
+        scope : str
+            What a formula may use beside columns, as in :func:`nbglm.fit_negbin`: ``"caller"``
+            evaluates it as Python, ``"columns"`` is for formulas of strangers.
 
         Returns
         -------
@@ -126,36 +132,37 @@ class NegBinModel(NegBinLikelihood):
         Raises
         ------
         FormulaError
-            If a formula cannot be used.
+            If a formula cannot be used, or the response is not one column of numbers.
         AlignmentError
             If other arguments do not match.
+        KeyError
+            If a column that an argument names is not there.
+        TypeError
+            If `data` has no named columns.
         """
         check_choice("missing", missing, _MISSING)
-        left, tilde, right = formula.partition("~")
-        if not tilde or not left.strip():
-            msg = f"the formula {formula!r} has no response; write 'y ~ ...'."
-            raise FormulaError(msg)
-        scope = scope_of_caller(_frames_up)
-        obs = pd.DataFrame(data)
-        if subset is not None:
-            obs = obs.loc[subset]
-        response, mean = f"~ {left.strip()} - 1", f"~ {right.strip()}"
+        names = scope_of_caller(_frames_up, scope)
+        obs = read_frame(data, subset)
+        response = read_response(formula, obs, names)
+        require_text("dispersion", dispersion)
+        require_columns(obs, offset=offset, exposure=exposure, weights=weights)
         extras = {"offset": offset, "exposure": exposure, "weights": weights}
         if missing != "none":
-            used = [name for name in extras.values() if isinstance(name, str)]
-            for key, text in (("response", response), ("mean", mean), ("dispersion", dispersion)):
-                used += columns_of_formula(key, text, obs, scope)
-            obs, extras = _complete_rows(obs, list(dict.fromkeys(used)), extras, missing)
-        endog = build_predictor("response", response, obs, scope).matrix
+            used = [*response.columns, *(name for name in extras.values() if type(name) is str)]
+            for key, text in (("mean", response.mean), ("dispersion", dispersion)):
+                used += columns_of_formula(key, text, obs, names, response=response.columns)
+            obs, extras = complete_rows(obs, list(dict.fromkeys(used)), extras, missing)
+        require_exposure(extras["exposure"], obs)
         design = build_design(
-            {"mean": mean, "dispersion": dispersion},
+            {"mean": response.mean, "dispersion": dispersion},
             obs,
             offset=extras["offset"],
             size_factors=extras["exposure"],
-            scope=scope,
+            scope=names,
+            response=response.columns,
         )
         model = cls(
-            pd.Series(endog[:, 0], obs.index, name=left.strip()),
+            response.values(obs, names),
             _labelled(design.mean.matrix, list(design.mean.terms), obs.index),
             _labelled(design.dispersion.matrix, list(design.dispersion.terms), obs.index),
             offset=None if offset is None and exposure is None else design.offset,
@@ -281,32 +288,6 @@ class NegBinModel(NegBinLikelihood):
             rank_deficient=rank_deficient,
         )
         return NegBinModelResultsWrapper(NegBinModelResults(self, tables, 0))
-
-
-def _complete_rows(
-    obs: pd.DataFrame, used: list[str], extras: dict[str, Any], missing: str
-) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Rows without a missing value in what is used."""
-    complete = obs[used].notna().all(axis=1).to_numpy()
-    for part in extras.values():
-        if part is not None and not isinstance(part, str) and len(part) == len(obs):
-            complete &= pd.notna(np.asarray(part))
-    if complete.all():
-        return obs, extras
-    if missing == "raise":
-        lacking = [name for name in used if obs[name].isna().any()]
-        msg = (
-            f"{(~complete).sum()} of {len(obs)} rows lack a value, in {some_of(lacking)}; drop "
-            f"them (missing='drop') or fill them in."
-        )
-        raise AlignmentError(msg)
-    kept = {
-        name: part
-        if part is None or isinstance(part, str) or len(part) != len(obs)
-        else np.asarray(part)[complete]
-        for name, part in extras.items()
-    }
-    return obs[complete], kept
 
 
 def gene_results(tables: NegBinResults, position: int) -> NegBinModelResultsWrapper:

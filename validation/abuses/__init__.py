@@ -1,5 +1,10 @@
 """Misuses of the package, by kind, each with the answer that it must get.
 
 registry                          how a misuse is written down and judged
+small                             small data, and fits of them
+formulas                          other languages; terms that are not there
+names                             columns of any name and kind; new rows
+responses                         the formula of one response
+strangers                         formulas that may use columns alone
 commands                          the command line; workers, memory and progress
 """
