@@ -28,7 +28,7 @@ Cameron, A. C. and Miller, D. L. (2015). A practitioner's guide to cluster-robus
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,32 +76,39 @@ class Covariances:
     observed: FloatArray
     collapsed: tuple[Collapse, ...] = ()
 
-    def identified(self, matrix: FloatArray, genes: slice = slice(None)) -> BoolArray:
+    def of_gene(self, position: int) -> Covariances:
+        """Those of one gene, by its position."""
+        one = slice(position, position + 1)
+        collapsed = tuple(
+            replace(part, genes=np.zeros(1, dtype=np.int64))
+            for part in self.collapsed
+            if position in part.genes
+        )
+        observed = self.observed[one]
+        same = self.root is self.observed
+        return Covariances(observed if same else self.root[one], observed, collapsed)
+
+    def identified(self, matrix: FloatArray) -> BoolArray:
         """Which combinations of coefficients have a variance.
 
         Parameters
         ----------
         matrix : ndarray, shape (combinations, p + q)
             Combinations with a finite estimate; of others the answer means nothing.
-        genes : slice
-            Some of the genes.
 
         Returns
         -------
         ndarray of bool, shape (genes, combinations)
         """
-        number = np.arange(self.root.shape[0])[genes]
-        told = np.ones((number.size, matrix.shape[0]), dtype=bool)
+        told = np.ones((self.root.shape[0], matrix.shape[0]), dtype=bool)
         if self.root is self.observed:
             return told
-        for row, gene in enumerate(number):
-            length = np.linalg.norm(matrix @ self.root[gene], axis=1)
-            least = _NOTHING * np.linalg.norm(matrix @ self.observed[gene], axis=1)
-            told[row] = (length > least) & (length < np.inf)
+        for gene, (root, observed) in enumerate(zip(self.root, self.observed, strict=True)):
+            length = np.linalg.norm(matrix @ root, axis=1)
+            least = _NOTHING * np.linalg.norm(matrix @ observed, axis=1)
+            told[gene] = (length > least) & (length < np.inf)
         for collapse in self.collapsed:
-            concerned = np.isin(number, collapse.genes)
-            if concerned.any():
-                told[np.ix_(concerned, collapse.touches(matrix))] = False
+            told[np.ix_(collapse.genes, collapse.touches(matrix))] = False
         return told
 
 

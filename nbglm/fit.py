@@ -71,6 +71,12 @@ class FitArrays:
         """Which genes did not fail."""
         return np.asarray(self.status != _GENE["not_converged"])
 
+    def of_gene(self, position: int) -> FitArrays:
+        """The arrays of one gene, by its position."""
+        one = slice(position, position + 1)
+        names = self.__dataclass_fields__
+        return FitArrays(**{name: getattr(self, name)[one].copy() for name in names})
+
     @classmethod
     def concatenate(cls, parts: Iterable[FitArrays]) -> FitArrays:
         """Join blocks of genes."""

@@ -234,6 +234,27 @@ class NegBinResults(FitInference):
 
         return gene_results(self, self._position(name))
 
+    def one_gene(self, position: int) -> Self:
+        """The fit of one gene by itself.
+
+        Parameters
+        ----------
+        position : int
+            Number of the gene.
+
+        Returns
+        -------
+        NegBinResults
+        """
+        one = replace(
+            self, arrays=self.arrays.of_gene(position), counts=self.counts.of_gene(position)
+        )
+        # What was prepared for all genes serves this one.
+        one.__dict__["problem"] = self.problem
+        if "covariances" in self.__dict__:
+            one.__dict__["covariances"] = self.covariances.of_gene(position)
+        return one
+
     def without_data(self) -> Self:
         """The same estimates without counts and designs: enough to predict for new rows."""
         counts, design = self.counts, self.design

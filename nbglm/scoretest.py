@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from nbglm.basis import orthonormal_basis
 from nbglm.exceptions import HypothesisError
-from nbglm.expected import expected_size_information
+from nbglm.expected import expected_mean_information, expected_size_information
 from nbglm.genewise import gene_table
+from nbglm.hypotheses import status_of_tests
 from nbglm.layout import Layout, make_layout
 from nbglm.likelihood import score
 from nbglm.parallel import over_genes
@@ -27,7 +28,7 @@ from nbglm.pvalues import chi2_tail, p_columns
 if TYPE_CHECKING:
     from nbglm.tables import FitTables
 
-__all__ = ["score_test"]
+__all__ = ["score_statistics", "score_test"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -89,7 +90,7 @@ class _Terms:
         self.scores = factors[:, :2]
         self.information = -factors[:, 2:]
         if expected:
-            self.information[:, 0] = (mean / (1.0 + mean * np.exp(-zeta)))[self.row]
+            self.information[:, 0] = expected_mean_information(mean, zeta)[self.row]
             self.information[:, 1] = 0.0
             self.information[:, 2] = expected_size_information(eta, zeta)[self.row]
         p = rows.x.shape[1]
@@ -112,17 +113,120 @@ class _Terms:
         return self.scores[:, [0]] * columns[0] + self.scores[:, [1]] * columns[1]
 
 
-def _quadratic_form(u: FloatArray, v: FloatArray) -> tuple[float, int]:
-    """``u' v^-1 u`` on the directions that `v` tells of, and how many; NaN if it is indefinite."""
-    values, vectors = np.linalg.eigh(v)
-    largest = np.abs(values).max(initial=0.0)
-    if largest == 0.0:
+def _quadratic_form(u: FloatArray, v: FloatArray, whole: FloatArray) -> tuple[float, int]:
+    """``u' v^-1 u`` on the directions that `v` tells of, and how many; NaN if it is indefinite.
+
+    `whole` is the information before that of the old coefficients was taken off, which says how
+    large rounding is.
+    """
+    if not (np.isfinite(v).all() and np.isfinite(u).all()):
         return np.nan, 0
+    values, vectors = np.linalg.eigh(v)
+    largest = max(np.abs(values).max(initial=0.0), np.abs(np.diag(whole)).max(initial=0.0))
     told = np.abs(values) > _IDLE * largest
-    if (values[told] < 0.0).any():
+    if not told.any() or (values[told] < 0.0).any():
         return np.nan, int(told.sum())
     along = vectors[:, told].T @ u
     return float(along @ (along / values[told])), int(told.sum())
+
+
+class _Gene:
+    """What the test of one gene needs: the scores of the new columns, and their variance."""
+
+    def __init__(self, terms: _Terms) -> None:
+        self._terms = terms
+        # In the coordinates of the root the information of the old coefficients is the identity.
+        self.across = terms.products(terms.new, terms.old)
+        self.whole = terms.products(terms.new, terms.new)
+        self.cleared = terms.scores_of(terms.new) - terms.scores_of(terms.old) @ self.across.T
+        self.u = terms.weight @ self.cleared
+        if all(part.any() for part in terms.new):
+            # Columns of both components, whose information may be of any size.
+            length = np.sqrt(np.abs(np.diag(self.whole)))
+            unit = 1.0 / np.where(length > 0.0, length, 1.0)
+            self.across *= unit[:, None]
+            self.whole *= np.outer(unit, unit)
+            self.cleared *= unit
+            self.u *= unit
+
+    def by_information(self) -> tuple[float, int]:
+        v = self.whole - self.across @ self.across.T
+        return _quadratic_form(self.u, v, self.whole)
+
+    def by_cells(self) -> tuple[float, int]:
+        products = self.cleared.T @ (self._terms.weight[:, None] * self.cleared)
+        return _quadratic_form(self.u, products, self.whole)
+
+    def by_clusters(self, clusters: int) -> tuple[float, int]:
+        sums = np.zeros((clusters, self.u.size))
+        np.add.at(sums, self._terms.cluster, self._terms.weight[:, None] * self.cleared)
+        return _quadratic_form(self.u, sums.T @ sums, self.whole)
+
+
+def score_statistics(
+    tables: FitTables,
+    mean: FloatArray | None,
+    size: FloatArray | None,
+    *,
+    observed: bool,
+    n_jobs: int | None = None,
+) -> tuple[FloatArray, IntArray]:
+    """Score statistics of columns that are not in a fit, and their degrees of freedom.
+
+    Parameters
+    ----------
+    tables : FitTables
+        The fit; its kind of covariance says how robust the test is.
+    mean, size : ndarray, shape (cells, k), or None
+        Columns for the log mean and for the log size.
+    observed : bool
+        Whether to use the observed information in place of the expected.
+    n_jobs : int, optional
+        As joblib understands it.
+
+    Returns
+    -------
+    statistic : ndarray, shape (genes,)
+        NaN where the counts tell nothing of the new columns.
+    df : ndarray of int, shape (genes,)
+
+    Raises
+    ------
+    HypothesisError
+        If the columns add nothing to the designs.
+    """
+    weight = tables.problem.layout.cell_weight
+    parts = [
+        np.zeros((weight.size, 0)) if extra is None else _new_directions(extra, old, weight)
+        for extra, old in (
+            (mean, tables.design.mean.matrix),
+            (size, tables.design.dispersion.matrix),
+        )
+    ]
+    if not sum(part.shape[1] for part in parts):
+        where = "mean" if size is None else "dispersion" if mean is None else "model"
+        msg = f"the {where} has all these terms already; name others."
+        raise HypothesisError(msg)
+    new = (
+        np.hstack([parts[0], np.zeros_like(parts[1])]),
+        np.hstack([np.zeros_like(parts[0]), parts[1]]),
+    )
+    robust = tables.cov.kind not in ("oim", "eim")
+    expected = not (robust or observed)
+    roots = tables.with_cov("eim").root if expected else tables.arrays.root
+    rows = _merged_rows(tables, new)
+    groups = tables.cov.groups
+
+    def one(gene: int) -> tuple[float, int]:
+        found = _Gene(_Terms(tables, rows, gene, roots[gene], expected=expected))
+        if not robust:
+            return found.by_information()
+        return found.by_cells() if groups is None else found.by_clusters(int(groups.max()) + 1)
+
+    tested = np.array(over_genes(one, range(tables.counts.n_genes), n_jobs))
+    statistic, df = tested[:, 0], tested[:, 1].astype(np.int64)
+    statistic[~tables.arrays.converged | (df == 0)] = np.nan
+    return statistic, df
 
 
 def score_test(
@@ -135,42 +239,20 @@ def score_test(
     observed: bool,
 ) -> pd.DataFrame:
     """Test columns that are not in a fit: see :meth:`nbglm.results.NegBinResults.score_test`."""
-    weight = tables.problem.layout.cell_weight
-    old = getattr(tables.design, component).matrix
-    q = _new_directions(extra, old, weight)
-    if not q.shape[1]:
-        msg = f"the {component} has all these terms already; name others."
-        raise HypothesisError(msg)
-    none = np.zeros_like(q)
-    new = (q, none) if component == "mean" else (none, q)
-    robust = tables.cov.kind not in ("oim", "eim")
-    expected = not (robust or observed)
-    roots = tables.with_cov("eim").root if expected else tables.arrays.root
-    rows = _merged_rows(tables, new)
-
-    def one(gene: int) -> tuple[float, int]:
-        terms = _Terms(tables, rows, gene, roots[gene], expected=expected)
-        # In the coordinates of the root the information of the old coefficients is the identity.
-        across = terms.products(terms.new, terms.old)
-        cleared = terms.scores_of(terms.new) - terms.scores_of(terms.old) @ across.T
-        u = terms.weight @ cleared
-        if not robust:
-            return _quadratic_form(u, terms.products(terms.new, terms.new) - across @ across.T)
-        if tables.cov.groups is None:
-            return _quadratic_form(u, cleared.T @ (terms.weight[:, None] * cleared))
-        sums = np.zeros((tables.cov.groups.max() + 1, u.size))
-        np.add.at(sums, terms.cluster, terms.weight[:, None] * cleared)
-        return _quadratic_form(u, sums.T @ sums)
-
-    found = np.array(over_genes(one, range(len(tables.gene_names)), n_jobs))
-    statistic, df = found[:, 0], found[:, 1].astype(np.int64)
-    statistic[~tables.arrays.converged | (df == 0)] = np.nan
+    of_mean = component == "mean"
+    statistic, df = score_statistics(
+        tables,
+        extra if of_mean else None,
+        None if of_mean else extra,
+        observed=observed,
+        n_jobs=n_jobs,
+    )
     return gene_table(
         tables.gene_names,
         {
             "statistic": statistic,
             "df": df,
             **p_columns(chi2_tail(statistic, df), method),
-            "status": tables.status.to_numpy(),
+            "status": status_of_tests(tables.status.to_numpy(), np.isfinite(statistic)),
         },
     )

@@ -218,9 +218,8 @@ class Predictions(CountResults):
         """Which rows have a finite log mean or log size."""
         tables = self._tables
         rows = embedded(tables, x if of_mean else z, "mean" if of_mean else "dispersion")
-        told = estimable(tables.arrays, *distinct_rows(tables), rows)[self._position]
-        one = slice(self._position, self._position + 1)
-        return told & tables.covariances.identified(rows, one)[0]
+        told = estimable(tables.arrays, *distinct_rows(tables), rows)
+        return (told & tables.covariances.identified(rows))[0]
 
     def _value_and_slopes(
         self, which: str, x: FloatArray, z: FloatArray, offset: FloatArray, y_values: Any
