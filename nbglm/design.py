@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nbglm.offset import OffsetRule, offset_rules
+from nbglm.offset import OffsetRule, offset_rules, total_offset
 from nbglm.predictor import LinearPredictor, build_predictor
 from nbglm.scope import Scope, plain_scope
 from nbglm.sides import split_formulas
@@ -74,10 +74,7 @@ class Design:
     ) -> FloatArray:
         """Offset of new rows: the last part of :meth:`replay`."""
         given = {"offset": offset, "size_factors": size_factors}
-        total = np.zeros(len(obs))
-        for rule in self.rules:
-            total += rule.values(obs, given[rule.what])
-        return total
+        return total_offset(self.rules, obs, given)
 
 
 def build_design(
@@ -127,10 +124,7 @@ def build_design(
     texts = split_formulas(formula)
     scope = plain_scope() if scope is None else scope
     rules = offset_rules(obs, offset, size_factors)
-    given = {"offset": offset, "size_factors": size_factors}
-    total = np.zeros(len(obs))
-    for rule in rules:
-        total += rule.values(obs, given[rule.what])
+    total = total_offset(rules, obs, {"offset": offset, "size_factors": size_factors})
     mean = build_predictor("mean", texts["mean"], obs, scope, response=response)
     dispersion = build_predictor("dispersion", texts["dispersion"], obs, scope, response=response)
     return Design(mean, dispersion, rules, total)

@@ -19,7 +19,8 @@ from nbglm.design import Design, build_design
 from nbglm.dispatch import check_progress, wanted_jobs
 from nbglm.exceptions import AlignmentError, NbglmWarning, RankError, check_choice, some_of
 from nbglm.fit import FitArrays, fit_blocks
-from nbglm.offset import cell_values
+from nbglm.labels import quoted
+from nbglm.offset import cell_values, offset_remark
 from nbglm.problem import Problem, make_problem
 from nbglm.reading.budget import Budget
 from nbglm.reading.memory import default_budget, parse_memory
@@ -36,6 +37,7 @@ __all__ = ["fit_design", "fit_negbin", "frequency_weights"]
 
 _RANK_RULES = ("drop", "min_norm", "raise")
 _SILENT_BELOW = 1.0  # seconds
+_LEAST_WEIGHT, _MOST_WEIGHT = 1e-9, 1e100  # of all cells: likelihoods are told apart to 1e-10 or so
 
 
 def frequency_weights(weights: object, obs: pd.DataFrame) -> NDArray[np.float64] | None:
@@ -55,17 +57,27 @@ def frequency_weights(weights: object, obs: pd.DataFrame) -> NDArray[np.float64]
     Raises
     ------
     AlignmentError
-        If they do not match the cells, are negative, or all 0.
+        If they do not match the cells, are negative, all 0, or add up to no number of cells.
     """
     if weights is None:
         return None
-    values = cell_values("weights", weights, obs).copy()  # what the caller does to his is his
+    values = cell_values("weights", weights, obs)
     if np.any(values < 0):
         row = int(np.argmax(values < 0))
-        msg = f"weights must not be negative; the one of {obs.index[row]!r} is {values[row]:g}."
+        label = quoted(obs.index[row])
+        msg = f"weights must not be negative; the one of {label} is {values[row]:g}."
         raise AlignmentError(msg)
     if not np.any(values > 0):
         msg = "all weights are 0; nothing is left to fit."
+        raise AlignmentError(msg)
+    with np.errstate(over="ignore"):
+        total = float(values.sum())
+    if not _LEAST_WEIGHT <= total <= _MOST_WEIGHT:
+        msg = (
+            f"weights add up to {total:g}; a weight of 2 counts a cell twice, so that the sum is a "
+            f"number of cells, and it must lie between {_LEAST_WEIGHT:g} and {_MOST_WEIGHT:g}. "
+            f"Multiply all weights by a common factor."
+        )
         raise AlignmentError(msg)
     return values
 
@@ -116,18 +128,16 @@ def _report(results: NegBinResults, progress: bool | None) -> None:
         _say(f"{len(results.status)} genes fitted in {results.seconds:.1f} s: {statuses}")
         for line in results.column_lines:
             _say(line)
-    said = []
+    said = [results.counts.remark, offset_remark(results.design.offset)]
     failed = results.gene_names[~results.arrays.converged]
     if len(failed):
         said.append(
             f"{len(failed)} of {len(results.status)} genes did not converge: {some_of(failed)}. "
             f"Their status is 'not_converged'; see results.status and results.explain(gene)."
         )
-    few = few_clusters(results.cov, results.design, results.weights)
-    if few:
-        said.append(few)
-    if said:
-        warnings.warn(" ".join(said), NbglmWarning, stacklevel=4)
+    said.append(few_clusters(results.cov, results.design, results.weights))
+    if any(said):
+        warnings.warn(" ".join(filter(None, said)), NbglmWarning, stacklevel=4)
 
 
 def fit_design(
@@ -287,7 +297,9 @@ def fit_negbin(
     Warns
     -----
     NbglmWarning
-        Once, if genes did not converge, or fewer than ten clusters carry a term.
+        Once, if genes did not converge; if fewer than ten clusters carry a term; if an array
+        stands beside an `obs` whose labels are the numbers of its rows in another order; or if
+        the range of the offset says that it is not on the log scale.
 
     Examples
     --------

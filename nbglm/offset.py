@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,11 +11,21 @@ from numpy.typing import NDArray
 
 from nbglm.exceptions import AlignmentError
 from nbglm.labels import quoted, row_values
-from nbglm.reals import as_real
+from nbglm.reals import LARGEST_WHOLE, as_real
 
-__all__ = ["OffsetRule", "cell_values", "offset_rules"]
+__all__ = [
+    "OffsetRule",
+    "cell_values",
+    "check_offset_scale",
+    "offset_remark",
+    "offset_rules",
+    "total_offset",
+]
 
 FloatArray = NDArray[np.float64]
+
+_LARGEST = 300.0  # exp of twice this, as of the difference of two offsets, is still a number
+_MOST_COMMON_RANGE = float(np.log(LARGEST_WHOLE))  # two counts cannot differ by a larger factor
 
 
 @dataclass(frozen=True)
@@ -67,6 +78,13 @@ class OffsetRule:
         values = cell_values(self.what, given, obs)
         if self.what == "offset":
             return values
+        if np.any(values > 0) and not np.all(np.abs(np.log(values[values > 0])) <= _LARGEST):
+            extreme = values[np.abs(np.log(np.where(values > 0, values, 1.0))).argmax()]
+            msg = (
+                f"size_factors multiply the mean and must lie between 1e-130 and 1e130; one is "
+                f"{extreme:g}. Divide them by a typical one."
+            )
+            raise AlignmentError(msg)
         if not np.all(values > 0):
             row = int(np.argmax(~(values > 0)))
             msg = (
@@ -168,3 +186,101 @@ def offset_rules(obs: pd.DataFrame, offset: object, size_factors: object) -> tup
         else:
             rules.append(OffsetRule(what, "array"))
     return tuple(rules)
+
+
+def total_offset(
+    rules: Iterable[OffsetRule], obs: pd.DataFrame, given: Mapping[str, object]
+) -> FloatArray:
+    """Offset of the log mean for some rows: the sum over all rules.
+
+    Parameters
+    ----------
+    rules : iterable of OffsetRule
+        Where the parts come from.
+    obs : DataFrame
+        Rows.
+    given : mapping
+        What was passed explicitly for each kind of offset.
+
+    Returns
+    -------
+    ndarray, shape (rows,)
+
+    Raises
+    ------
+    AlignmentError
+        If values are missing, do not match the rows, or are of another scale.
+
+    Examples
+    --------
+    >>> obs = pd.DataFrame({"depth": [1.0, np.e]})
+    >>> total_offset(offset_rules(obs, None, "depth"), obs, {"offset": None, "size_factors": None})
+    array([0., 1.])
+    """
+    total = np.zeros(len(obs))
+    for rule in rules:
+        total += rule.values(obs, given[rule.what])
+    check_offset_scale(total, obs.index)
+    return total
+
+
+def check_offset_scale(offset: FloatArray, rows: pd.Index) -> None:
+    """Refuse an offset of which no exponential can be taken: it was meant for another scale.
+
+    Parameters
+    ----------
+    offset : ndarray, shape (rows,)
+        Offset of the log mean.
+    rows : Index
+        Labels of the rows.
+
+    Raises
+    ------
+    AlignmentError
+        If a value is beyond 300 on either side.
+
+    Examples
+    --------
+    >>> check_offset_scale(np.array([500.0, 20000.0]), pd.Index(["a", "b"]))
+    Traceback (most recent call last):
+    nbglm.exceptions.AlignmentError: the offset of the log mean is 20000 at 'b', but on the log
+    scale it must lie between -300 and 300. Are these counts or factors of the mean? Pass them as
+    size_factors=, which takes the logarithm, or pass numpy.log of them as offset=.
+    """
+    if not offset.size or float(np.abs(offset).max()) <= _LARGEST:
+        return
+    row = int(np.abs(offset).argmax())
+    msg = (
+        f"the offset of the log mean is {offset[row]:g} at {quoted(rows[row])}, but on the log "
+        f"scale it must lie between {-_LARGEST:g} and {_LARGEST:g}. Are these counts or factors of "
+        f"the mean? Pass them as size_factors=, which takes the logarithm, or pass numpy.log of "
+        f"them as offset=."
+    )
+    raise AlignmentError(msg)
+
+
+def offset_remark(offset: FloatArray) -> str:
+    """What is odd about the range of an offset; empty if nothing is.
+
+    Parameters
+    ----------
+    offset : ndarray, shape (cells,)
+        Offset of the log mean.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> offset_remark(np.array([0.0, 2.0]))
+    ''
+    """
+    low, high = (float(end(offset)) for end in (np.min, np.max)) if offset.size else (0.0, 0.0)
+    if high - low <= _MOST_COMMON_RANGE:
+        return ""
+    return (
+        f"The offset is on the log scale and reaches from {low:.4g} to {high:.4g}, so that the "
+        f"means of two cells differ by a factor of {np.exp(high - low):.0e}, more than two counts "
+        f"can. If it holds counts or factors, pass them as size_factors= instead."
+    )
