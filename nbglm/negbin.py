@@ -135,7 +135,7 @@ def _report(results: NegBinResults, progress: bool | None) -> None:
             f"{len(failed)} of {len(results.status)} genes did not converge: {some_of(failed)}. "
             f"Their status is 'not_converged'; see results.status and results.explain(gene)."
         )
-    said.append(few_clusters(results.cov, results.design, results.weights))
+    said.append(few_clusters(results.cov, results.design, results.weights) or "")
     if any(said):
         warnings.warn(" ".join(filter(None, said)), NbglmWarning, stacklevel=4)
 

@@ -1,12 +1,6 @@
 """Sparse structures of any kind, sound or damaged: the dense answer, a refusal, never a crash."""
 
-import numpy as np
-import pytest
-from scipy import sparse
 from structures_fuzz import OUTCOMES, outcomes
-
-import nbglm
-from nbglm.counts import read_counts
 
 
 def test_structures_are_answered_right_or_refused():

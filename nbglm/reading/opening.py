@@ -16,7 +16,7 @@ from nbglm.reading.covariates import align_obs
 from nbglm.reading.dasked import Dasked
 from nbglm.reading.frames import gene_names, matrix_of_frame
 from nbglm.reading.sources import open_source
-from nbglm.reading.structure import sound_lines
+from nbglm.reading.structure import selected, sound_lines
 from nbglm.reading.tiles import Selected
 from nbglm.reading.validity import refuse_masked
 
@@ -194,15 +194,16 @@ def _matrix_of(adata: AnnData, layer: str | None) -> Any:
     whole = getattr(adata, "_adata_ref", None) if adata.is_view else None
     if whole is not None and not whole.is_view:
         held = whole.X if layer is None else whole.layers[layer]
-        if sparse.issparse(held):
-            sound_lines(held)  # since scipy's compiled slices trust what it holds
-        # anndata would read what a view selects of a file into memory, in some cases all of it.
+        # anndata would read what a view selects of a file into memory, in some cases all of it;
+        # and scipy's compiled selections trust what they find in a matrix.
         source = open_source(held)
-        if source is not None and not isinstance(source, Dasked):
+        if sparse.issparse(held) or (source is not None and not isinstance(source, Dasked)):
             cells, genes = (
                 np.arange(size)[chosen]
-                for chosen, size in zip((adata._oidx, adata._vidx), source.shape, strict=True)  # noqa: SLF001
+                for chosen, size in zip((adata._oidx, adata._vidx), held.shape, strict=True)  # noqa: SLF001
             )
+            if source is None:
+                return selected(sound_lines(held), cells, genes)
             return Selected(source, cells, genes)
     matrix = adata.X if layer is None else adata.layers[layer]
     if matrix is None or sparse.issparse(matrix):

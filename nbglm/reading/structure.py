@@ -18,7 +18,15 @@ from scipy import sparse
 from nbglm.exceptions import CountsError
 from nbglm.reading.validity import as_float, check_dtype
 
-__all__ = ["SPARSE", "check_indices", "checked_pointer", "damaged", "own", "sound_lines"]
+__all__ = [
+    "SPARSE",
+    "check_indices",
+    "checked_pointer",
+    "damaged",
+    "own",
+    "selected",
+    "sound_lines",
+]
 
 IntArray = NDArray[np.int64]
 
@@ -155,11 +163,14 @@ def checked_pointer(
 
 
 def _from_parts(
-    matrix: Any, data: NDArray[Any], indices: NDArray[Any], indptr: IntArray
+    layout: str,
+    shape: tuple[int, int],
+    data: NDArray[Any],
+    indices: NDArray[Any],
+    indptr: IntArray,
 ) -> sparse.csr_matrix | sparse.csc_matrix:
-    """The same matrix in new arrays, without what scipy remembers about the old ones."""
-    kind = sparse.csr_matrix if matrix.format == "csr" else sparse.csc_matrix
-    made = kind(tuple(int(size) for size in matrix.shape))
+    """A matrix of these arrays, without what scipy remembers about one that had them before."""
+    made = (sparse.csr_matrix if layout == "csr" else sparse.csc_matrix)(shape)
     narrow = indices.dtype == np.int32 and indptr[-1] <= np.iinfo(np.int32).max
     width = np.int32 if narrow else np.int64  # of both: scipy's loops take no mixture
     # Set rather than passed, since the constructor may copy indices of eight bytes.
@@ -183,7 +194,8 @@ def _sound_compressed(matrix: Any, where: str) -> sparse.csr_matrix | sparse.csc
     pointer = checked_pointer(indptr, int(majors), end, where)
     data, indices = data[:end], indices[:end]
     check_indices(indices, int(minors), where)
-    return _from_parts(matrix, data, indices, pointer)
+    shape = int(matrix.shape[0]), int(matrix.shape[1])
+    return _from_parts(matrix.format, shape, data, indices, pointer)
 
 
 def _entries(matrix: Any, where: str) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
@@ -280,3 +292,38 @@ def sound_lines(matrix: Any, where: str = SPARSE) -> sparse.csr_matrix | sparse.
     check_indices(column, columns, where)
     # As float64, since scipy adds up what is there twice, and small integers would wrap around.
     return sparse.coo_matrix((as_float(data), (row, column)), shape=(rows, columns)).tocsc()
+
+
+def selected(lines: Any, cells: IntArray, genes: IntArray) -> Any:
+    """Some cells and genes, in any order, of a matrix that :func:`sound_lines` returned.
+
+    Parameters
+    ----------
+    lines : scipy.sparse.csr_matrix or csc_matrix
+        The whole.
+    cells, genes : ndarray of int
+        Which ones.
+
+    Returns
+    -------
+    scipy.sparse.csr_matrix or csc_matrix
+        Of arrays of its own.
+
+    Examples
+    --------
+    >>> lines = sound_lines(sparse.csr_matrix(np.array([[0, 3], [2, 1]])))
+    >>> selected(lines, np.array([1, 0]), np.array([1])).toarray()
+    array([[1],
+           [3]])
+    """
+    by_cells = lines.format == "csr"
+    majors, minors = (cells, genes) if by_cells else (genes, cells)
+    begin, length = lines.indptr[:-1][majors].astype(np.int64), np.diff(lines.indptr)[majors]
+    pointer = np.concatenate([[0], np.cumsum(length, dtype=np.int64)])
+    # Whole lines by numpy, which copies; then scipy may follow what was checked in the copy.
+    taken = np.repeat(begin - pointer[:-1], length) + np.arange(pointer[-1])
+    indices = lines.indices[taken]
+    check_indices(indices, lines.shape[1] if by_cells else lines.shape[0])
+    shape = (cells.size, lines.shape[1]) if by_cells else (lines.shape[0], genes.size)
+    made = _from_parts(lines.format, shape, lines.data[taken], indices, pointer)
+    return made[:, minors] if by_cells else made[minors, :]
