@@ -154,6 +154,41 @@ def match_rows(what: str, labels: pd.Index, rows: pd.Index, *, whose: str, fix: 
     raise AlignmentError(msg)
 
 
+def match_parts(parts: Mapping[Any, pd.Index], fix: str) -> pd.Index | None:
+    """Refuse parts of one table whose rows are labelled differently.
+
+    Parameters
+    ----------
+    parts : mapping of name to Index
+        Row labels of each.
+    fix : str
+        What puts them in order.
+
+    Returns
+    -------
+    Index or None
+        The labels, if any part has more than numbers in order.
+
+    Raises
+    ------
+    AlignmentError
+        If two parts have labels of the same number, and not the same ones in the same order.
+
+    Examples
+    --------
+    >>> match_parts({"x": pd.Index(["a", "b"]), "g": pd.RangeIndex(2)}, "").tolist()
+    ['a', 'b']
+    """
+    named = [name for name, labels in parts.items() if not are_numbers_in_order(labels)]
+    if not named:
+        return None
+    first = parts[named[0]]
+    for name, labels in parts.items():
+        if len(labels) == len(first):
+            match_rows(str(name), labels, first, whose=str(named[0]), fix=fix)
+    return first
+
+
 class RowValues(NamedTuple):
     """Values for the rows of obs, matched, and what to call them in messages."""
 

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from nbglm.exceptions import AlignmentError
-from nbglm.labels import are_numbers_in_order, match_rows, quoted, reordered
+from nbglm.labels import are_numbers_in_order, match_parts, match_rows, quoted, reordered
 
 __all__ = ["align_obs"]
 
@@ -105,20 +105,12 @@ def _joined(columns: Mapping[Any, Any], rows: int) -> pd.DataFrame:
         name: pd.Series(part) if isinstance(part, Mapping) else part
         for name, part in columns.items()
     }
-    labelled = {name: part.index for name, part in parts.items() if isinstance(part, pd.Series)}
-    first, index = next(
-        ((name, labels) for name, labels in labelled.items() if not are_numbers_in_order(labels)),
-        (None, None),
-    )
-    for name, labels in labelled.items():
-        if index is not None and len(labels) == len(index):
-            match_rows(
-                f"the column {name!r} of obs",
-                labels,
-                index,
-                whose=f"the column {first!r}",
-                fix="put the columns into one DataFrame, which pandas joins by label",
-            )
+    labelled = {
+        f"the column {name!r} of obs": part.index
+        for name, part in parts.items()
+        if isinstance(part, pd.Series)
+    }
+    index = match_parts(labelled, "put the columns into one DataFrame, which joins them by label")
     bare = {
         name: part.array if isinstance(part, pd.Series) else part for name, part in parts.items()
     }

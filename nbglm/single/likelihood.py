@@ -16,6 +16,8 @@ from statsmodels.tools.sm_exceptions import MissingDataError
 
 from nbglm.exceptions import AlignmentError, UnavailableError, check_choice, some_of
 from nbglm.likelihood import loglik, score
+from nbglm.offset import check_offset_scale
+from nbglm.single.rows import check_rows, row_numbers
 
 __all__ = ["PREFIX", "WHICH", "NegBinLikelihood"]
 
@@ -96,15 +98,15 @@ class NegBinLikelihood(CountModel):
     ) -> None:
         check_choice("missing", missing, _MISSING)
         self._check_kwargs(kwargs)
-        n = len(np.asarray(endog))
-        z, names = _size_design(exog_dispersion, n)
+        z, names = _size_design(exog_dispersion, (*np.shape(endog), 0)[0])
         parts = {"offset": offset, "exposure": exposure, "weights": weights}
         data = {"endog": endog, "exog": exog, "exog_dispersion": z, **parts}
-        for name, part in data.items():
-            if part is not None and len(np.asarray(part)) != n:
-                msg = f"{name} has {len(np.asarray(part))} rows and endog {n}; they must match."
-                raise AlignmentError(msg)
+        check_rows(data)
         data = _without_missing(data, missing)
+        rows = getattr(data["endog"], "index", pd.RangeIndex(len(data["endog"])))
+        for name in parts:
+            if data[name] is not None:
+                data[name] = row_numbers(name, data[name], rows)
         # Past CountModel, whose constructor knows neither a second design nor weights.
         DiscreteModel.__init__(
             self,
@@ -126,13 +128,11 @@ class NegBinLikelihood(CountModel):
             else:
                 setattr(self, name, _own(getattr(self, name)))
         if hasattr(self, "exposure"):
-            if not (self.exposure > 0).all():
-                msg = "exposure must be positive; it multiplies the mean."
-                raise AlignmentError(msg)
             self.exposure = _own(np.log(self.exposure))  # as CountModel keeps it
         self.exog, self.endog = _own(self.exog), _own(self.endog)
         self.k_extra = self.exog_dispersion.shape[1]
         self.data.xnames = [*self.data.xnames, *(PREFIX + name for name in names)]
+        check_offset_scale(self.total_offset(), rows)
         self._init_keys.extend(["exog_dispersion", "weights"])
         self._null_drop_keys = ["exog_dispersion"]
 
