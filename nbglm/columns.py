@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nbglm.exceptions import FormulaError, some_of
+from nbglm.labels import column_of
 
 __all__ = ["ID_LIKE_FROM", "Column", "column_of_obs", "freeze_column", "kind_of_column"]
 
@@ -58,17 +59,17 @@ class Column:
         _refuse_missing(self.name, series)
         kind = kind_of_column(self.name, series)
         if self.kind == "categorical":
-            given = pd.unique(series.astype(object))
-            known = {value: self._level(value) for value in given}
-            labels = series.astype(object).map(known)
-            unseen = [level for level in known.values() if level not in self.levels]
+            labels = series.astype(object)
+            named = self._levels_of(pd.unique(labels))
+            known = set(self.levels)
+            unseen = [level for level in named.values() if level not in known]
             if unseen:
                 msg = (
                     f"column {self.name!r} has levels that the fit has not seen: "
                     f"{some_of(unseen)}. The fit knows {some_of(self.levels, 12)}."
                 )
                 raise FormulaError(msg)
-            return pd.Categorical(labels, categories=list(self.levels))
+            return pd.Categorical(labels.map(named), categories=list(self.levels))
         if kind != self.kind and not (kind == "bool" and self.kind == "numeric"):
             msg = (
                 f"column {self.name!r} was {self.kind} at the fit and is {kind} "
@@ -77,12 +78,19 @@ class Column:
             raise FormulaError(msg)
         return np.asarray(series.to_numpy(dtype=bool if self.kind == "bool" else np.float64))
 
-    def _level(self, value: object) -> str:
-        """The level that a value stands for: the same text, or the same number."""
-        text = str(value)
-        if text not in self.levels and isinstance(value, Real) and not isinstance(value, bool):
-            return next((level for level in self.levels if _number(level) == value), text)
-        return text
+    def _levels_of(self, values: NDArray[np.object_]) -> dict[object, str]:
+        """The levels that values stand for: the same text, or else the same number."""
+        texts = {value: str(value) for value in values}
+        known = set(self.levels)
+        others = [
+            value
+            for value, text in texts.items()
+            if text not in known and isinstance(value, Real) and not isinstance(value, bool)
+        ]
+        if others:
+            numbers = {_number(level): level for level in reversed(self.levels)}
+            texts |= {value: numbers.get(_number(texts[value]), texts[value]) for value in others}
+        return texts
 
 
 def _number(text: str) -> float | None:
@@ -117,14 +125,9 @@ def column_of_obs(obs: pd.DataFrame, name: str) -> pd.Series | None:
     >>> column_of_obs(pd.DataFrame({1: [2.0]}), "1").tolist()
     [2.0]
     """
-    places = [k for k, column in enumerate(obs.columns) if str(column) == name]
-    if len(places) > 1:
-        msg = (
-            f"obs has {len(places)} columns named {name!r}, and a formula cannot tell which is "
-            f"meant; rename them or drop all but one."
-        )
-        raise FormulaError(msg)
-    return obs.iloc[:, places[0]] if places else None
+    if not any(str(column) == name for column in obs.columns):
+        return None
+    return column_of("the column ", name, obs, FormulaError)
 
 
 def _refuse_missing(name: str, series: pd.Series) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import re
 import warnings
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sized
 
 import numpy as np
@@ -16,7 +15,6 @@ import pandas as pd
 import patsy
 from numpy.typing import NDArray
 
-from nbglm.columns import ID_LIKE_FROM, Column
 from nbglm.exceptions import FormulaError, did_you_mean, some_of
 from nbglm.expressions import read_expression
 from nbglm.formula import PreparedFormula
@@ -27,9 +25,7 @@ from nbglm.terms import Terms
 __all__ = [
     "arrays_outside",
     "design_info",
-    "design_labels",
     "evaluate",
-    "refuse_levels_of_cells",
     "refuse_non_finite",
 ]
 
@@ -212,91 +208,6 @@ def refuse_non_finite(
             f"Check transformations such as a logarithm of 0."
         )
         raise FormulaError(msg)
-
-
-def refuse_levels_of_cells(
-    key: str, formula: PreparedFormula, info: patsy.DesignInfo, rows: int
-) -> None:
-    """Refuse a factor such as ``C(x)`` with as many levels as there are rows.
-
-    Parameters
-    ----------
-    key : str
-        ``mean`` or ``dispersion``.
-    formula : PreparedFormula
-        The formula.
-    info : patsy.DesignInfo
-        Its levels.
-    rows : int
-        Number of rows.
-
-    Raises
-    ------
-    FormulaError
-        With the factor.
-    """
-    for factor, about in info.factor_infos.items():
-        if about.type == "categorical" and len(about.categories) == rows >= ID_LIKE_FROM:
-            msg = (
-                f"{formula.restore(factor.name())!r} in the {key} formula {shown(formula.given)} "
-                f"has a different level in each of the {rows} cells, and explains nothing; use "
-                f"the numbers themselves, or fewer levels."
-            )
-            raise FormulaError(msg)
-
-
-def design_labels(
-    formula: PreparedFormula, info: patsy.DesignInfo, columns: Mapping[str, Column]
-) -> tuple[str, ...]:
-    """Names of the columns of a design: patsy's, with the user's names and plain numbers.
-
-    ``C(k)`` of a column of integers has the levels ``1`` and ``2``, as in patsy, although patsy
-    is given floats here.
-
-    Parameters
-    ----------
-    formula : PreparedFormula
-        The formula.
-    info : patsy.DesignInfo
-        Names that patsy gives.
-    columns : mapping of str to Column
-        The columns of obs that it uses.
-
-    Returns
-    -------
-    tuple of str
-
-    Raises
-    ------
-    FormulaError
-        If two columns of the design would have one name.
-    """
-    labels = list(info.column_names)
-    for factor, about in info.factor_infos.items():
-        if about.type == "categorical":
-            used = [formula.column_of(name) for name in read_expression(factor.code).variables]
-            whole = all(columns[name].whole for name in used if name in columns)
-            labels = _with_plain_numbers(labels, factor.name(), whole=whole)
-    labels = [formula.restore(label) for label in labels]
-    twice = next((label for label, times in Counter(labels).items() if times > 1), None)
-    if twice is not None:
-        msg = (
-            f"two columns of the design of {shown(formula.given)} would both be called {twice!r}, "
-            f"after a column of obs and after a term; rename the column of obs."
-        )
-        raise FormulaError(msg)
-    return tuple(labels)
-
-
-def _with_plain_numbers(labels: list[str], factor: str, *, whole: bool) -> list[str]:
-    """Levels of a factor without the names of numpy's types: ``[T.2]`` or ``[T.2.5]``."""
-
-    def plain(match: re.Match[str]) -> str:
-        value = float(match[2])
-        return f"{match[1]}{int(value) if whole else value}]"
-
-    pattern = re.compile(rf"({re.escape(factor)}\[(?:\w+\.)?)np\.float64\((.*?)\)\]")
-    return [pattern.sub(plain, label) for label in labels]
 
 
 def arrays_outside(

@@ -14,12 +14,11 @@ from nbglm.columns import Column, column_of_obs, freeze_column
 from nbglm.evaluation import (
     arrays_outside,
     design_info,
-    design_labels,
     evaluate,
-    refuse_levels_of_cells,
     refuse_non_finite,
 )
 from nbglm.exceptions import FormulaError, OptionError, did_you_mean, some_of
+from nbglm.factors import design_labels, refuse_levels_of_cells, refuse_too_many_levels
 from nbglm.formula import PreparedFormula, prepare_formula
 from nbglm.notation import shown
 from nbglm.scope import Scope, columns_scope, plain_scope, used_columns
@@ -218,6 +217,7 @@ def build_predictor(
         parsed = read_terms(key, formula)
     data = {formula.inside(name): columns[name].values(series) for name, series in given.items()}
     outside = arrays_outside(key, formula, parsed, obs.index, scope)
+    refuse_too_many_levels(key, formula, parsed.kept, data, len(obs))
     info = design_info(key, formula, parsed, data, scope)
     refuse_levels_of_cells(key, formula, info, len(obs))
     terms = design_labels(formula, info, columns)

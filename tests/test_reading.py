@@ -111,7 +111,7 @@ def test_masks_and_labels_choose_rows(subset):
         ("x > 0", "data.query"),
         ([True], "does not fit the 80 rows"),
         (["row1", "roww"], "does not fit.*roww"),
-        (["row1", "row1"], "the row row1 more than once"),
+        (["row1", "row1"], "the row 'row1' more than once"),
         ([], "leaves none"),
         (3, "does not fit|single row"),
     ],

@@ -20,10 +20,10 @@ from nbglm.exceptions import (
     FormulaError,
     InputTypeError,
     UnknownNameError,
-    did_you_mean,
     some_of,
 )
 from nbglm.formula import prepare_formula
+from nbglm.labels import column_of, quoted
 from nbglm.notation import shown
 from nbglm.offset import cell_values
 from nbglm.predictor import build_predictor
@@ -105,7 +105,7 @@ def _rows_of(frame: pd.DataFrame, subset: Any) -> pd.DataFrame:
         msg = f"{what}; {subset!r} names a single row."
         raise AlignmentError(msg)
     if chosen.index.has_duplicates and not frame.index.has_duplicates:
-        twice = chosen.index[chosen.index.duplicated()][0]
+        twice = quoted(chosen.index[chosen.index.duplicated()][0])
         msg = f"{what}; it names the row {twice} more than once. For a mask use astype(bool)."
         raise AlignmentError(msg)
     return chosen
@@ -130,11 +130,9 @@ def require_columns(obs: pd.DataFrame, **names: object) -> None:
     KeyError
         With the nearest name that is there.
     """
-    known = [str(column) for column in obs.columns]
     for what, name in names.items():
-        if isinstance(name, str) and name not in known:
-            msg = f"{what}={name!r} is no column of data, which has {some_of(known, 8)}."
-            raise UnknownNameError(msg + did_you_mean(name, known))
+        if isinstance(name, str):
+            column_of(f"{what}=", name, obs, UnknownNameError)
 
 
 def require_exposure(given: object, obs: pd.DataFrame) -> None:
@@ -159,7 +157,7 @@ def require_exposure(given: object, obs: pd.DataFrame) -> None:
         row = int(np.argmax(values <= 0))
         msg = (
             f"exposure must be positive, since it multiplies the mean; the value of row "
-            f"{obs.index[row]} is {values[row]:g}. Logarithms of it go into offset=."
+            f"{quoted(obs.index[row])} is {values[row]:g}. Logarithms of it go into offset=."
         )
         raise AlignmentError(msg)
 

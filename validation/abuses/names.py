@@ -8,6 +8,7 @@ import patsy
 
 from abuses.registry import answered, refused
 from abuses.small import N, beta, fit, obs, plain, spline, with_name
+from nbglm.design import build_design
 from nbglm.exceptions import (
     FormulaError,
     RankError,
@@ -109,12 +110,12 @@ def a_column_called_like_an_interaction() -> None:
     fit("~ x * z + `x:z`", obs[["x", "z"]].assign(**{"x:z": obs["years"]}))
 
 
-@refused(FormulaError, "2 columns named 'x'")
+@refused(FormulaError, "'x'", "2 columns of that name")
 def two_columns_of_one_name() -> None:
     fit("~ x", pd.concat([obs[["x"]], -obs[["x"]]], axis=1))
 
 
-@refused(FormulaError, "2 columns named '1'")
+@refused(FormulaError, "'1'", "2 columns of that name")
 def a_number_and_its_text_as_names() -> None:
     fit("~ .", pd.DataFrame({1: obs["x"], "1": obs["z"]}))
 
@@ -250,7 +251,7 @@ def a_number_that_is_no_level() -> None:
     spline().predict(obs.assign(k=9))
 
 
-@refused(FormulaError, "'x'", "2 columns")
+@refused(FormulaError, "'x'", "2 columns of that name")
 def new_rows_with_two_columns_of_one_name() -> None:
     fit("~ x").predict(pd.concat([obs, obs[["x"]]], axis=1))
 
@@ -281,3 +282,13 @@ def a_factor_with_one_level_is_named() -> None:
 @refused(RankError, "'three'")
 def aliased_columns_where_none_may_be() -> None:
     fit("~ x + three", obs.assign(three=3.0), rank_deficient="raise")
+
+
+@refused(FormulaError, "'g'", "100,000 levels", "are free")
+def more_levels_than_fit_into_memory() -> None:
+    build_design("~ g", pd.DataFrame({"g": pd.Categorical(np.resize(np.arange(10**5), 2 * 10**5))}))
+
+
+@refused(FormulaError, "'C(k)'", "100,000 levels", "are free")
+def more_numbers_as_levels_than_fit_into_memory() -> None:
+    build_design("~ C(k)", pd.DataFrame({"k": np.resize(np.arange(10**5), 2 * 10**5)}))
