@@ -15,7 +15,7 @@ from scipy.special import ndtri
 from nbglm.exceptions import NbglmWarning, OptionError, check_choice, some_of
 from nbglm.genewise import Components
 from nbglm.levels import check_alpha
-from nbglm.limits import profile_intervals
+from nbglm.limits import ProfileIntervals, profile_intervals
 from nbglm.selection import gene_positions, term_positions
 from nbglm.status import COEF_STATUS
 from nbglm.tables import FitTables
@@ -26,6 +26,7 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 _METHODS = ("wald", "profile")
+_BEATEN = 1e-3  # log-likelihood by which a fit may be beaten before anybody is told
 
 
 @dataclass(frozen=True)
@@ -98,13 +99,22 @@ class FitIntervals(FitTables):
         Warns
         -----
         NbglmWarning
-            Once, if Wald intervals were asked for and some do not exist.
+            Once, if Wald intervals were asked for and some do not exist. If a profile limit is NaN
+            since no search could establish it, or a profile is higher than the fit.
 
         Notes
         -----
-        Profile limits are where ``2 (llf - profile)`` reaches the ``1 - alpha`` quantile of
-        chi-squared with one degree of freedom. That holds for one-sided intervals too: for a gene
-        without overdispersion it gives a lower limit of the log size, ``r > exp(lower)``.
+        Profile limits are where the deviance ``2 (llf - profile)`` reaches the ``1 - alpha``
+        quantile of chi-squared with one degree of freedom. That holds for one-sided intervals too:
+        for a gene without overdispersion it gives a lower limit of the log size,
+        ``r > exp(lower)``.
+
+        With covariates in the dispersion the values with a smaller deviance may lie in several
+        pieces, since each end of a covariate's range can claim the overdispersion of a few counts.
+        The interval is the smallest that holds the estimate and all pieces that were found; each
+        finite limit was checked by a search from all starts, to 1e-6 of the deviance. A limit is
+        infinite if the deviance at the far end is below the quantile, whatever it is on the way:
+        the counts do not tell the estimate from a size that changes as steeply as you like.
         """
         if isinstance(alpha, str) and alpha in _METHODS:
             msg = f"conf_int({alpha!r}) takes its level first; write conf_int(method={alpha!r})."
@@ -116,7 +126,7 @@ class FitIntervals(FitTables):
         if method == "profile":
             wanted = np.zeros(self.arrays.coef.shape, dtype=bool)
             wanted[np.ix_(rows, columns)] = True
-            limits = profile_intervals(
+            found = profile_intervals(
                 self.arrays,
                 self.problem,
                 self.counts,
@@ -125,10 +135,32 @@ class FitIntervals(FitTables):
                 n_jobs=n_jobs,
                 progress=progress,
             )
+            self._warn_of_profiles(found)
+            limits = found.limits
         else:
             limits = np.stack(self._limits(alpha), axis=2)
             _ = self._warned_of_limits
         return self._limit_tables(limits, rows, columns)
+
+    def _warn_of_profiles(self, found: ProfileIntervals) -> None:
+        """Say which limits are not known, and which fits a profile has beaten."""
+        sentences = []
+        if found.unsure.any():
+            genes = self.gene_names[found.unsure.any(axis=1)]
+            sentences.append(
+                f"The profile limits of {found.unsure.sum()} coefficients of {len(genes)} genes "
+                f"({some_of(genes)}) are NaN where no search could establish them."
+            )
+        lower = found.beaten > _BEATEN
+        if lower.any():
+            genes = self.gene_names[lower]
+            sentences.append(
+                f"The profiles of {len(genes)} genes ({some_of(genes)}) are higher than the fit, "
+                f"by up to {found.beaten.max():.3g}: its maximum was missed there. Their "
+                f"intervals are those of the higher maximum, widened to hold the estimate."
+            )
+        if sentences:
+            warnings.warn(" ".join(sentences), NbglmWarning, stacklevel=3)
 
     def _coefs_of_terms(self) -> dict[str, list[int]]:
         """Positions of the coefficients of each term of either formula."""

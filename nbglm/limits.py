@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
+from nbglm.branches import Estimate
 from nbglm.constraint import Constraint, suprema
 from nbglm.counts import Counts
 from nbglm.fit import FitArrays
 from nbglm.parallel import over_genes
 from nbglm.problem import Problem
-from nbglm.profile import Estimate, profile_limits
+from nbglm.profile import profile_limits
 from nbglm.pvalues import Tail, chi2_tail
 from nbglm.status import COEF_STATUS
 
-__all__ = ["limit_pvalues", "profile_intervals"]
+__all__ = ["ProfileIntervals", "limit_pvalues", "profile_intervals"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -42,7 +45,28 @@ class _Coefficients:
             llf=float(self._fit.llf[gene]),
             coef=float(self._fit.coef[gene, coefficient]),
             std_err=float(np.linalg.norm(self._fit.root[gene, coefficient])) if finite else np.nan,
+            finite=self._fit.finite[gene],
+            direction=self._fit.direction[gene],
         )
+
+
+class ProfileIntervals(NamedTuple):
+    """Profile-likelihood intervals of many coefficients.
+
+    Attributes
+    ----------
+    limits : ndarray, shape (genes, p + q, 2)
+        Lower and upper limits. NaN where not wanted, and for coefficients that are aliased or did
+        not converge; the whole line for coefficients of which the counts say nothing.
+    unsure : ndarray of bool, shape (genes, p + q)
+        Where a limit is NaN since no search could establish it.
+    beaten : ndarray, shape (genes,)
+        By how much a maximum that was found on the way is higher than the fit's.
+    """
+
+    limits: FloatArray
+    unsure: NDArray[np.bool_]
+    beaten: FloatArray
 
 
 def profile_intervals(
@@ -54,7 +78,7 @@ def profile_intervals(
     *,
     n_jobs: int | None = None,
     progress: bool | None = None,
-) -> FloatArray:
+) -> ProfileIntervals:
     """Profile-likelihood intervals.
 
     Parameters
@@ -72,12 +96,12 @@ def profile_intervals(
 
     Returns
     -------
-    ndarray, shape (genes, p + q, 2)
-        Lower and upper limits. NaN where not wanted, and for coefficients that are aliased or did
-        not converge; the whole line for coefficients of which the counts say nothing.
+    ProfileIntervals
     """
     coefficients = _Coefficients(fit, problem, counts)
     limits = np.full((*fit.coef.shape, 2), np.nan)
+    unsure = np.zeros(fit.coef.shape, dtype=bool)
+    beaten = np.zeros(fit.llf.size)
 
     def one_gene(gene: int) -> None:
         for k in np.flatnonzero(wanted[gene]):
@@ -85,10 +109,13 @@ def profile_intervals(
             if code == _OPEN:
                 limits[gene, k] = -np.inf, np.inf
             elif code not in _UNKNOWN:
-                limits[gene, k] = profile_limits(coefficients.estimate(gene, int(k)), alpha)
+                found = profile_limits(coefficients.estimate(gene, int(k)), alpha)
+                limits[gene, k] = found.lower, found.upper
+                unsure[gene, k] = np.isnan(limits[gene, k]).any()
+                beaten[gene] = max(beaten[gene], found.beaten)
 
     over_genes(one_gene, np.flatnonzero(wanted.any(axis=1)), n_jobs, progress)
-    return limits
+    return ProfileIntervals(limits, unsure, beaten)
 
 
 def limit_pvalues(fit: FitArrays, problem: Problem, counts: Counts, genes: IntArray) -> Tail:

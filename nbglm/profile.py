@@ -6,145 +6,179 @@ freedom at the true value, whether the estimate is finite or not; the interval i
 below the quantile (Venzon, D. J. and Moolgavkar, S. H. 1988, *A method for computing
 profile-likelihood-based confidence intervals*, Applied Statistics 37, 87-94, who solve the same
 equations). A coefficient whose estimate is infinite has an interval with one finite end.
+
+With covariates in the dispersion the likelihood has several maxima, the profile is the highest of
+several branches, and the values that the test does not reject may lie in several pieces. The
+interval is then the smallest one that holds the estimate and every piece that was found. How they
+are looked for is in :mod:`nbglm.branches`; here a limit is narrowed down between values that are
+known to be inside and outside, and it is returned only if a search from all starts agrees that the
+deviance there is the quantile.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import ndtri
 
-from nbglm.climb import climb_from, has_flat_size
-from nbglm.constraint import Constraint, supremum
-from nbglm.fit import MAX_EVALUATIONS
-from nbglm.geometry import Geometry
-from nbglm.newton import CONVERGED
+from nbglm.branches import Estimate, Profile
 
-__all__ = ["Estimate", "profile_limits"]
+__all__ = ["ProfileInterval", "profile_limits"]
 
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
-
-_WARM_EVALUATIONS = 100
-_FARTHEST = 80.0  # change of a typical predictor beyond which nothing changes any more
-_ACCURACY = 1e-7  # of a limit, relative to its distance from where the search began
-_HIGHER = 1e-6  # rise of a profile by further starts that makes the search start again
+_FARTHEST = 1e4  # standard changes of the log size beyond which nothing changes any more
+_FAR = 80.0  # the same for coefficients of the mean
+_PAST = 30.0  # deviance above the quantile from which nobody expects a profile to come back
+_WAY_OUT = 10.0  # the same for a walk that has seen where the profile ends
+_ACCURACY = 1e-7  # of a limit, relative to the bracket that it is looked for in
+_AGREEMENT = 1e-6  # of the deviance at a limit with the quantile
+_BEYOND = 0.02  # look so much further than a limit, relative to the way to it
+_ROUNDS = 16  # of narrowing down
+_TRUSTING_ROUNDS = 8  # of them, those that follow branches between searches from all starts
+_RAISES = 8  # how often limits may be looked for again since a higher maximum was found
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """One coefficient of one gene, as the fit left it.
+class ProfileInterval:
+    """What the profile of one coefficient says.
 
     Attributes
     ----------
-    constraint : Constraint
-        The coefficient.
-    cells, counts : ndarray, shape (nonzeros,)
-        The gene's positive counts.
-    llf : float
-        Supremum of the log-likelihood.
-    coef : float
-        The estimate; infinite at a limit.
-    std_err : float
-        Its standard error; NaN at a limit.
+    lower, upper : float
+        The limits: infinite where the deviance never passes the quantile, NaN where no search
+        could establish where it does.
+    beaten : float
+        By how much a maximum that was found on the way is higher than the fit's; mostly 0.
     """
 
-    constraint: Constraint
-    cells: IntArray
-    counts: FloatArray
-    llf: float
-    coef: float
-    std_err: float
+    lower: float
+    upper: float
+    beaten: float
 
 
-class _Profile:
-    """The profile of one coefficient, each point climbed from the one before."""
+class _Side(NamedTuple):
+    """One side of a profile, upwards (`sign` 1) or downwards (-1).
 
-    def __init__(self, estimate: Estimate) -> None:
-        self._estimate = estimate
-        self._theta: FloatArray | None = None
-        self.from_every_start = False
+    Attributes
+    ----------
+    profile : Profile
+        The profile.
+    sign : float
+        Which side.
+    far : float
+        Distance from the start beyond which nothing changes any more.
+    wild : bool
+        Whether the profile ends low enough for several pieces to be inside.
+    """
 
-    def __call__(self, value: float) -> float:
-        """Log-likelihood with the coefficient held at a value."""
-        estimate = self._estimate
-        problem = estimate.constraint.at(value)
-        if self._theta is not None and not self.from_every_start:
-            ascent = climb_from(
-                self._theta, estimate.cells, estimate.counts, problem.layout, _WARM_EVALUATIONS
-            )
-            if ascent.code == CONVERGED and not has_flat_size(problem.layout, -ascent.hessian):
-                self._theta = ascent.theta
-                return float(ascent.value)
-        found = supremum(Geometry(problem), estimate.cells, estimate.counts, MAX_EVALUATIONS)
-        self._theta = found.theta
-        return found.value
+    profile: Profile
+    sign: float
+    far: float
+    wild: bool
 
-    def root_deviance(self, value: float) -> float:
-        """Square root of the deviance from the fit: nearly linear on either side of it."""
-        return math.sqrt(max(0.0, 2.0 * (self._estimate.llf - self(value))))
+    def at(self, distance: float) -> float:
+        """Deviance at a distance outwards from the start."""
+        profile, value = self.profile, self.profile.start + self.sign * distance
+        return profile.look(value) if self.wild else profile.follow(value)
 
+    def walk(self) -> None:
+        """Look at wider and wider steps outwards, until the deviance is past coming back."""
+        distance = self.profile.step(math.sqrt(self.profile.cut))
+        enough = self.profile.cut + (_WAY_OUT if self.wild else 0.0)
+        while distance < self.far and self.at(distance) <= enough:
+            distance *= 2.0
 
-def _beyond(profile: _Profile, start: float, step: float, far: float, critical: float) -> float:
-    """First point of a widening search, from `start` on, whose root deviance is too large."""
-    distance = step
-    while abs(distance) < far:
-        if profile.root_deviance(start + distance) > critical:
-            return start + distance
-        distance *= 2.0
-    return math.copysign(math.inf, step)
+    def walk_back(self) -> None:
+        """Look for a value that is near enough to an infinite estimate on the other side."""
+        distance = self.profile.unit
+        while distance < self.far and self.at(-distance) > self.profile.cut:
+            distance *= 2.0
 
+    def bracket(self) -> tuple[float, float]:
+        """The outermost value known to be inside, and the next one further out.
 
-def _within(profile: _Profile, start: float, step: float, far: float, critical: float) -> float:
-    """First point of a widening search that is near enough to an infinite estimate."""
-    distance = step
-    while abs(distance) < far:
-        if profile.root_deviance(start + distance) < critical:
-            return start + distance
-        distance *= 2.0
-    return math.nan
+        Infinite if there is none: ``-sign`` times infinity the first, ``sign`` times the second.
+        """
+        profile, sign = self.profile, self.sign
+        inner, outer = -sign * math.inf, sign * math.inf
+        for value, deviance in profile.places if sign > 0.0 else reversed(profile.places):
+            if deviance <= profile.cut or value == profile.estimated:
+                inner, outer = value, sign * math.inf
+            elif math.isinf(outer):
+                outer = value
+        return inner, outer
 
+    def agreed(self, limit: float) -> bool:
+        """Whether all starts find the quantile at a limit, and nothing further out is inside."""
+        profile = self.profile
+        if abs(profile.search(limit) - profile.cut) > _AGREEMENT:
+            return False
+        if self.wild:
+            profile.look(limit + self.sign * _BEYOND * abs(limit - profile.start))
+        return self.bracket()[0] * self.sign <= limit * self.sign
 
-def _crossing(profile: _Profile, inner: float, outer: float, critical: float) -> float:
-    """Where the root deviance passes the critical value."""
-    if not (math.isfinite(inner) and math.isfinite(outer)):
-        return outer
-    return float(
-        brentq(
-            lambda value: profile.root_deviance(value) - critical,
-            inner,
-            outer,
-            xtol=_ACCURACY * abs(outer - inner),
-            rtol=1e-14,
-        )
-    )
-
-
-def _side(estimate: Estimate, profile: _Profile, sign: float, critical: float) -> float:
-    """One limit: upwards (`sign` 1) or downwards (-1)."""
-    typical = np.abs(estimate.constraint.change)
-    unit = 1.0 / float(np.median(typical[typical > 0.0]))
-    far = _FARTHEST * unit
-    if math.isfinite(estimate.coef):
-        step = sign * critical * estimate.std_err
-        far = max(far, 100.0 * abs(step))
-        outer = _beyond(profile, estimate.coef, step, far, critical)
-        return _crossing(profile, estimate.coef, outer, critical)
-    if estimate.coef == sign * math.inf:
-        return estimate.coef
-    # The estimate lies at the other infinity: walk there, or away from there, from 0.
-    if profile.root_deviance(0.0) < critical:
-        outer = _beyond(profile, 0.0, sign * unit, far, critical)
-        return _crossing(profile, 0.0, outer, critical)
-    inner = _within(profile, 0.0, -sign * unit, far, critical)
-    return _crossing(profile, inner, 0.0, critical)
+    def limit(self) -> float:
+        """The outermost limit that all starts agree about; infinite if none, NaN if unsure."""
+        profile, sign = self.profile, self.sign
+        for number in range(_ROUNDS):
+            inner, outer = self.bracket()
+            if math.isinf(inner):  # nothing between an infinite estimate and what is outside
+                return math.nan
+            if math.isinf(outer):
+                further = max(self.far, 4.0 * abs(inner - profile.start))
+                if profile.look(profile.start + sign * further) <= profile.cut:
+                    return outer
+                continue
+            evaluate = profile.follow if number < _TRUSTING_ROUNDS else profile.search
+            if evaluate(outer) <= profile.cut:
+                continue
+            if evaluate(inner) > profile.cut:
+                if inner == profile.estimated:  # a higher maximum rejects the fit's own
+                    return inner
+                continue
+            limit = _crossing(profile, evaluate, inner, outer)
+            if self.agreed(limit):
+                return limit
+        return math.nan
 
 
-def profile_limits(estimate: Estimate, alpha: float) -> tuple[float, float]:
+def _crossing(
+    profile: Profile, evaluate: Callable[[float], float], inner: float, outer: float
+) -> float:
+    """Where the root of the deviance, nearly linear on either side of an estimate, passes.
+
+    A higher maximum may be found on the way; until the end deviances are taken from the old one.
+    """
+    top, critical = profile.top, math.sqrt(profile.cut)
+
+    def excess(value: float) -> float:
+        deviance = evaluate(value) - 2.0 * (profile.top - top)
+        return math.sqrt(max(0.0, deviance)) - critical
+
+    return float(brentq(excess, inner, outer, xtol=_ACCURACY * abs(outer - inner), rtol=1e-14))
+
+
+def _limit(profile: Profile, sign: float) -> float:
+    """One limit."""
+    if profile.estimated == sign * math.inf:
+        return profile.estimated
+    far = (_FARTHEST if profile.has_plateaus else _FAR) * profile.unit
+    far = max(far, 100.0 * profile.step(math.sqrt(profile.cut)))
+    # A profile that ends in a plateau, such as the Poisson's, may come back from any deviance.
+    end = profile.look(profile.start + sign * far) if profile.has_plateaus else math.inf
+    if end <= profile.cut:
+        return sign * math.inf
+    side = _Side(profile, sign, far, wild=end <= profile.cut + _PAST)
+    if math.isinf(profile.estimated) and side.at(0.0) > profile.cut:
+        side.walk_back()
+    side.walk()
+    return side.limit()
+
+
+def profile_limits(estimate: Estimate, alpha: float) -> ProfileInterval:
     """Profile-likelihood interval of one coefficient.
 
     Parameters
@@ -156,21 +190,14 @@ def profile_limits(estimate: Estimate, alpha: float) -> tuple[float, float]:
 
     Returns
     -------
-    lower, upper : float
-        Where the deviance reaches the ``1 - alpha`` quantile of chi-squared with one degree of
-        freedom; infinite where it never does.
+    ProfileInterval
+        Between the outermost values at which the deviance reaches the ``1 - alpha`` quantile of
+        chi-squared with one degree of freedom.
     """
-    critical = -float(ndtri(alpha / 2.0))
-    limits = []
-    for sign in (-1.0, 1.0):
-        profile = _Profile(estimate)
-        limit = _side(estimate, profile, sign, critical)
-        if math.isfinite(limit) and estimate.constraint.problem.layout.z.shape[1] > 1:
-            # With covariates in the dispersion there may be a better maximum than the one that
-            # the warm starts followed.
-            followed = profile(limit)
-            profile.from_every_start = True
-            if profile(limit) > followed + _HIGHER:
-                limit = _side(estimate, profile, sign, critical)
-        limits.append(limit)
-    return limits[0], limits[1]
+    profile = Profile(estimate, cut=float(ndtri(alpha / 2.0)) ** 2)
+    for _ in range(_RAISES):
+        top = profile.top
+        lower, upper = (_limit(profile, sign) for sign in (-1.0, 1.0))
+        if profile.top <= top + _AGREEMENT:
+            break
+    return ProfileInterval(lower, upper, profile.top - estimate.llf)
