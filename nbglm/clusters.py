@@ -19,7 +19,7 @@ from nbglm.exceptions import (
     did_you_mean,
     some_of,
 )
-from nbglm.labels import row_values
+from nbglm.labels import read_only, row_values
 from nbglm.predictor import LinearPredictor
 
 __all__ = ["CovarianceRule", "covariance_rule", "few_clusters"]
@@ -147,7 +147,8 @@ def covariance_rule(
         raise OptionError(msg)
     _check_shape(options["groups"])
     codes, names = _codes(options["groups"], obs)
-    return CovarianceRule("cluster", codes, names, bool(correction))
+    codes.flags.writeable = False
+    return CovarianceRule("cluster", codes, read_only(names), bool(correction))
 
 
 def _known_kind(cov_type: object) -> str:

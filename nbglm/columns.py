@@ -76,7 +76,11 @@ class Column:
                 f"({series.dtype}) here; convert it."
             )
             raise FormulaError(msg)
-        return np.asarray(series.to_numpy(dtype=bool if self.kind == "bool" else np.float64))
+        # A copy, from which the design is made again after loading.
+        dtype = bool if self.kind == "bool" else np.float64
+        values = np.array(series.to_numpy(dtype=dtype))
+        values.flags.writeable = False
+        return values
 
     def _levels_of(self, values: NDArray[np.object_]) -> dict[object, str]:
         """The levels that values stand for: the same text, or else the same number."""

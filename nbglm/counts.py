@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from nbglm.exceptions import CountsError
-from nbglm.labels import quoted
+from nbglm.genewise import own_table
+from nbglm.labels import quoted, read_only
 from nbglm.reading.budget import Budget
 from nbglm.reading.genestore import GeneBlock, GeneStore
 from nbglm.reading.memory import default_budget, parse_memory
@@ -68,7 +69,7 @@ class Counts:
     @property
     def obs(self) -> pd.DataFrame:
         """Covariates, a row for each cell; a new copy each time, so that nobody changes them."""
-        return self._obs.copy()
+        return own_table(self._obs)
 
     @property
     def cells(self) -> pd.Index:
@@ -78,7 +79,7 @@ class Counts:
     @property
     def annotations(self) -> pd.DataFrame:
         """A copy of what the data say of the genes, without columns if nothing."""
-        return pd.DataFrame(index=self.genes) if self._var is None else self._var.copy()
+        return pd.DataFrame(index=self.genes) if self._var is None else own_table(self._var)
 
     @property
     def n_cells(self) -> int:
@@ -279,7 +280,11 @@ def read_table(table: Table, budget: Budget, progress: bool | None = None) -> Co
         checked = read_source(matrix, genes, cells, table.hint, budget, progress=progress)
     # Copies: what becomes of the caller's tables afterwards is none of the fit's business.
     var = None if table.var is None else table.var.copy()
-    return Counts(checked, genes, table.obs.copy(), var, table.remark, totals)
+    if totals is not None:
+        totals.flags.writeable = False
+    obs = table.obs.copy()
+    obs.index = read_only(obs.index)
+    return Counts(checked, read_only(genes), obs, var, table.remark, totals)
 
 
 def _checked_array(

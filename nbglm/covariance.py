@@ -76,6 +76,11 @@ class Covariances:
     observed: FloatArray
     collapsed: tuple[Collapse, ...] = ()
 
+    def __post_init__(self) -> None:
+        """Let nobody write into what all standard errors are made of."""
+        for array in (self.root, self.observed):
+            array.flags.writeable = False
+
     def of_gene(self, position: int) -> Covariances:
         """Those of one gene, by its position."""
         one = slice(position, position + 1)

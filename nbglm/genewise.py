@@ -6,6 +6,7 @@ So indexed, a column goes where its genes are: ``adata.var["lfc"] = table["estim
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,9 @@ from numpy.typing import NDArray
 
 from nbglm.exceptions import UnknownNameError, did_you_mean, some_of
 
-__all__ = ["Components", "gene_index", "gene_table"]
+__all__ = ["Components", "gene_index", "gene_table", "own_table"]
+
+Table = TypeVar("Table", pd.Series, pd.DataFrame)
 
 GENE = "gene"
 
@@ -64,6 +67,31 @@ def gene_index(genes: pd.Index) -> pd.Index:
     'gene'
     """
     return genes.rename(GENE)
+
+
+def own_table(table: Table) -> Table:
+    """A copy of a table, its labels included, which pandas shares even between deep copies.
+
+    Parameters
+    ----------
+    table : Series or DataFrame
+        To be copied.
+
+    Returns
+    -------
+    Series or DataFrame
+
+    Examples
+    --------
+    >>> table = pd.Series([1.0], index=["x"])
+    >>> own_table(table).index.values is table.index.values
+    False
+    """
+    copy = table.copy()
+    for axis in range(copy.ndim):
+        labels = copy.axes[axis]
+        copy = copy.set_axis(labels.copy(deep=True), axis=axis)
+    return copy
 
 
 def gene_table(

@@ -23,6 +23,7 @@ __all__ = [
     "column_of",
     "match_rows",
     "quoted",
+    "read_only",
     "reordered",
     "row_values",
 ]
@@ -46,6 +47,32 @@ def quoted(label: object) -> str:
     ("'AAACGT'", '3')
     """
     return repr(label) if isinstance(label, str) else str(label)
+
+
+def read_only(labels: pd.Index) -> pd.Index:
+    """The same labels in an index whose values nobody can write into.
+
+    Parameters
+    ----------
+    labels : Index
+        Row labels.
+
+    Returns
+    -------
+    Index
+        Of text or numbers; other labels are given back as they are.
+
+    Examples
+    --------
+    >>> read_only(pd.Index(["a", "b"])).to_numpy().flags.writeable
+    False
+    """
+    kind = getattr(labels.dtype, "kind", "")
+    if isinstance(labels, pd.MultiIndex | pd.RangeIndex) or kind not in "Oiufb":
+        return labels
+    own = labels.to_numpy(copy=True)
+    own.flags.writeable = False
+    return pd.Index(own, dtype=labels.dtype, name=labels.name)
 
 
 def are_numbers_in_order(labels: pd.Index) -> bool:

@@ -147,7 +147,7 @@ class NegBinResults(FitInference):
         tables = predict_intervals(self, x, z, total, interval)
         return Components(
             {
-                name: pd.DataFrame(values, obs.index.copy(), self.gene_names)
+                name: pd.DataFrame(values, obs.index.copy(deep=True), self.gene_names)
                 for name, values in tables.items()
             }
         )
@@ -164,8 +164,8 @@ class NegBinResults(FitInference):
         mean, size = predict(self.arrays, x, z, total, genes)
         names = self.gene_names[genes]
         return Components(
-            mean=pd.DataFrame(mean, obs.index.copy(), names),
-            dispersion=pd.DataFrame(size, obs.index.copy(), names.copy()),
+            mean=pd.DataFrame(mean, obs.index.copy(deep=True), names),
+            dispersion=pd.DataFrame(size, obs.index.copy(deep=True), names.copy()),
         )
 
     def sample(

@@ -168,7 +168,9 @@ class FitTables:
         """Positions in ``COEF_STATUS``, shape (genes, k): see :attr:`coef_status`."""
         codes = self.arrays.coef_status
         unknown = (codes == _OK) & ~self._identified
-        return np.where(unknown, _NOT_IDENTIFIED, codes).astype(np.int8)
+        told = np.where(unknown, _NOT_IDENTIFIED, codes).astype(np.int8)
+        told.flags.writeable = False
+        return told
 
     def std_err_of(self, position: int) -> FloatArray:
         """Column of :attr:`bse` for one gene, ``[beta, gamma]``, by its position."""

@@ -15,6 +15,7 @@ from statsmodels.base.wrapper import populate_wrapper
 from statsmodels.discrete.discrete_model import CountResultsWrapper
 from statsmodels.iolib.summary import Summary, summary_params, summary_params_frame
 
+from nbglm.genewise import own_table
 from nbglm.results import NegBinResults
 from nbglm.single.likelihood import PREFIX
 from nbglm.single.predictions import Predictions
@@ -342,7 +343,9 @@ class NegBinModelResultsWrapper(CountResultsWrapper):
     def __getattribute__(self, name: str) -> Any:
         """An attribute, with labels; a copy if it could be written into."""
         value = super().__getattribute__(name)
-        return value.copy() if isinstance(value, np.ndarray | pd.Series | pd.DataFrame) else value
+        if isinstance(value, np.ndarray):
+            return value.copy()
+        return own_table(value) if isinstance(value, pd.Series | pd.DataFrame) else value
 
 
 populate_wrapper(NegBinModelResultsWrapper, NegBinModelResults)
