@@ -110,8 +110,8 @@ class Vocabulary:
             return f"a coefficient of the dispersion is not named {token!r} here; {place}{lacks}."
         if token in other.terms or token in other.term_slices:
             return f"{token!r} is in the {other.key}; pass component={other.key!r}."
-        hint = self._near(token) or did_you_mean(text, self._names)
-        return f"{token!r} is no coefficient; {self.coefficients()}.{hint}"
+        hint = self._near(token[:_LONGEST]) or did_you_mean(text[:_LONGEST], self._names)
+        return f"{shortened(token)} is no coefficient; {self.coefficients()}.{hint}"
 
     def _near(self, token: str) -> str:
         """A suggestion, also for the names that R and others give to levels of factors."""
@@ -121,5 +121,6 @@ class Vocabulary:
 
         level = [name for name in self._names if re.search(rf"\[(T\.)?{re.escape(token)}\]", name)]
         same = [name for name in self._names if bare(name) == bare(token)]
-        meant = same or level
+        inside = [name for name in self._names if re.search(rf"\b{re.escape(token)}\b", name)]
+        meant = same or level or inside
         return f" Did you mean {meant[0]!r}?" if meant else did_you_mean(token, self._names)

@@ -7,4 +7,8 @@ names                             columns of any name and kind; new rows
 responses                         the formula of one response
 strangers                         formulas that may use columns alone
 commands                          the command line; workers, memory and progress
+tested                            fits with genes at every edge
+hypotheses                        words, matrices and mappings that are none, or could be two
+selections                        genes, terms, levels, scales, grids, rows; tables overwritten
+comparisons                       models, their terms, and terms that are not in them
 """
