@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nbglm.exceptions import FormulaError, some_of
+from nbglm.formula import spell
 from nbglm.labels import column_of
 
 __all__ = ["ID_LIKE_FROM", "Column", "column_of_obs", "freeze_column", "kind_of_column"]
@@ -141,7 +142,7 @@ def _refuse_missing(name: str, series: pd.Series) -> None:
         msg = (
             f"column {name!r} has {int(missing.sum())} missing values (the first at {first!r}). "
             f"Drop these cells, fill the values in, or leave the column out of the formula "
-            f"('~ . - {name}')."
+            f"('~ . - {spell(name)}')."
         )
         raise FormulaError(msg)
 
@@ -253,7 +254,7 @@ def freeze_column(name: str, series: pd.Series) -> Column:
     if len(levels) == len(series) >= ID_LIKE_FROM:
         msg = (
             f"column {name!r} has a different level in each of the {len(series)} cells: it names "
-            f"the cells and explains nothing. Leave it out ('~ . - {name}')."
+            f"the cells and explains nothing. Leave it out ('~ . - {spell(name)}')."
         )
         raise FormulaError(msg)
     return Column(name, kind, tuple(levels))

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import warnings
 from collections.abc import Iterator, Mapping, Sized
 
 import numpy as np
@@ -35,7 +34,6 @@ _LONGEST_CAUSE = 300  # characters of what another package says
 _CAUSES = {
     MemoryError: "its design needs more memory than there is",
     RecursionError: "it is too long, or nested too deeply",
-    np.exceptions.ComplexWarning: "its design would be complex; a formula needs real numbers",
 }
 _CAUSES_IN_WORDS = {
     "complex": "its design would be complex; a formula needs real numbers",
@@ -141,8 +139,7 @@ def _in_words(key: str, formula: PreparedFormula, data: Mapping[str, object]) ->
     numpy does not warn meanwhile: what is not finite in the end is refused by name.
     """
     try:
-        with np.errstate(all="ignore"), warnings.catch_warnings():
-            warnings.simplefilter("error", np.exceptions.ComplexWarning)
+        with np.errstate(all="ignore"):
             yield
     except Exception as error:
         what = f"the {key} formula {shown(formula.given)} failed on these rows"

@@ -10,6 +10,9 @@ from nbglm.notation import NO_RANDOM_EFFECTS, strange_keyword
 __all__ = ["Expression", "read_expression"]
 
 
+_NO_SPLINES = ("I", "C", "center", "scale", "standardize")
+
+
 @dataclass(frozen=True)
 class Expression:
     """A factor of a formula.
@@ -81,7 +84,7 @@ def _wrong_call(node: ast.Call, name: str) -> str:
     if name == "Q":
         return 'Q() takes the name of a column in quotes, as in Q("cell type")'
     if name == "te" and not all(
-        isinstance(part, ast.Call) and isinstance(part.func, ast.Name | ast.Attribute)
+        isinstance(part, ast.Call) and ast.unparse(part.func) not in _NO_SPLINES
         for part in node.args
     ):
         return "te() takes splines, as in te(cr(x, df=4), cr(z, df=4))"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ast
+import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -17,18 +18,19 @@ from nbglm.expressions import read_expression
 from nbglm.formula import PreparedFormula
 from nbglm.notation import shown
 from nbglm.reading.memory import available_memory, written
+from nbglm.terms import Terms
 
-__all__ = ["design_labels", "refuse_levels_of_cells", "refuse_too_many_levels"]
+__all__ = ["design_labels", "refuse_enormous", "refuse_levels_of_cells"]
 
 
-def refuse_too_many_levels(
+def refuse_enormous(
     key: str,
     formula: PreparedFormula,
-    codes: Iterable[str],
+    terms: Terms,
     data: Mapping[str, object],
     rows: int,
 ) -> None:
-    """Refuse a factor whose contrasts and columns would not fit into memory.
+    """Refuse a design that would not fit into memory, before any of it is made.
 
     Parameters
     ----------
@@ -36,8 +38,8 @@ def refuse_too_many_levels(
         ``mean`` or ``dispersion``.
     formula : PreparedFormula
         The formula.
-    codes : iterable of str
-        Its factors.
+    terms : Terms
+        Its terms.
     data : mapping
         Columns under the names that patsy knows.
     rows : int
@@ -46,38 +48,47 @@ def refuse_too_many_levels(
     Raises
     ------
     FormulaError
-        With the factor and what it would take.
+        With the factor or the term, and what it would take.
     """
-    for name, levels in _levels(codes, data):
-        what = f"{formula.restore(name)!r} in the {key} formula {shown(formula.given)} has"
-        if levels == rows >= ID_LIKE_FROM:
-            raise _level_of_each_cell(what, rows)
-        size, free = 8.0 * levels * max(levels, rows), available_memory()
+    free = available_memory()
+    levels = {code: _most_levels(code, data) for code in terms.kept}
+    for code, number in levels.items():
+        if number == rows >= ID_LIKE_FROM:
+            raise _level_of_each_cell(key, formula, code, rows)
+    for term in terms.description.rhs_termlist:
+        numbers = [levels[factor.code] for factor in term.factors]
+        columns = math.prod(max(number - 1, 1) for number in numbers)
+        # Beside the rows of the design there are those of its contrasts, one a level.
+        size = 8.0 * columns * max(rows, *numbers, 1)
         if free is not None and size > free:
             msg = (
-                f"{what} {levels:,} levels, which would take {written(size)} of the "
-                f"{written(free)} that are free; merge levels, or leave it out."
+                f"{formula.restore(term.name())!r} in the {key} formula {shown(formula.given)} has "
+                f"{' x '.join(f'{number:,}' for number in numbers if number > 1)} levels, and "
+                f"would take {written(size)} of the {written(free)} that are free; merge levels, "
+                f"or leave it out."
             )
             raise FormulaError(msg)
 
 
-def _levels(codes: Iterable[str], data: Mapping[str, object]) -> Iterator[tuple[str, int]]:
-    """Factors that can be told before patsy looks at the data, and how many levels they have."""
-    for code in codes:
-        for node in ast.walk(read_expression(code).tree):
-            if isinstance(node, ast.Name) and isinstance(data.get(node.id), pd.Categorical):
-                yield node.id, len(data[node.id].categories)  # type: ignore[attr-defined]
-            match node:
-                case ast.Call(func=ast.Name(id="C"), args=[ast.Name(id=name), *_]):
-                    values = data.get(name)
-                    if isinstance(values, np.ndarray):
-                        yield ast.unparse(node), np.unique(values).size
+def _most_levels(code: str, data: Mapping[str, object]) -> int:
+    """How many levels a factor may have, as far as that can be told before patsy looks at it."""
+    levels = 1
+    for node in ast.walk(read_expression(code).tree):
+        match node:
+            case ast.Name(id=name) if isinstance(data.get(name), pd.Categorical):
+                levels = max(levels, len(data[name].categories))  # type: ignore[attr-defined]
+            case ast.Call(func=ast.Name(id="C"), args=[ast.Name(id=name), *_]):
+                values = data.get(name)
+                if isinstance(values, np.ndarray):
+                    levels = max(levels, np.unique(values).size)
+    return levels
 
 
-def _level_of_each_cell(what: str, rows: int) -> FormulaError:
+def _level_of_each_cell(key: str, formula: PreparedFormula, code: str, rows: int) -> FormulaError:
     return FormulaError(
-        f"{what} a different level in each of the {rows} cells, and explains nothing; use the "
-        f"numbers themselves, or fewer levels."
+        f"{formula.restore(code)!r} in the {key} formula {shown(formula.given)} has a different "
+        f"level in each of the {rows} cells, and explains nothing; use the numbers themselves, or "
+        f"fewer levels."
     )
 
 
@@ -104,9 +115,7 @@ def refuse_levels_of_cells(
     """
     for factor, about in info.factor_infos.items():
         if about.type == "categorical" and len(about.categories) == rows >= ID_LIKE_FROM:
-            name = formula.restore(factor.name())
-            what = f"{name!r} in the {key} formula {shown(formula.given)} has"
-            raise _level_of_each_cell(what, rows)
+            raise _level_of_each_cell(key, formula, factor.code, rows)
 
 
 def design_labels(

@@ -20,7 +20,7 @@ from nbglm.exceptions import FormulaError, did_you_mean, some_of
 from nbglm.notation import QUOTED, foreign_notation, masked, shown
 from nbglm.sides import right_side
 
-__all__ = ["PreparedFormula", "prepare_formula"]
+__all__ = ["PreparedFormula", "prepare_formula", "spell"]
 
 _PREFIX = "nbglm_column_"
 _DOT = re.compile(r"""(?<![\w)\]"'`.])\.(?![\w.])""")
@@ -96,6 +96,28 @@ def _is_plain(name: str) -> bool:
 
 def _spell(name: str) -> str:
     return name if _is_plain(name) else f"Q({name!r})"
+
+
+def spell(name: str) -> str:
+    """How a column is written in a formula.
+
+    Parameters
+    ----------
+    name : str
+        Its name.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> spell("n.umi"), spell("cell-type"), spell("a`b")
+    ('n.umi', '`cell-type`', "Q('a`b')")
+    """
+    if _is_plain(name) or _may_go_unquoted(name):
+        return name
+    return _spell(name) if "`" in name else f"`{name}`"
 
 
 def _may_go_unquoted(name: str) -> bool:

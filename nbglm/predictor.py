@@ -18,7 +18,11 @@ from nbglm.evaluation import (
     refuse_non_finite,
 )
 from nbglm.exceptions import FormulaError, OptionError, did_you_mean, some_of
-from nbglm.factors import design_labels, refuse_levels_of_cells, refuse_too_many_levels
+from nbglm.factors import (
+    design_labels,
+    refuse_enormous,
+    refuse_levels_of_cells,
+)
 from nbglm.formula import PreparedFormula, prepare_formula
 from nbglm.notation import shown
 from nbglm.scope import Scope, columns_scope, plain_scope, used_columns
@@ -217,7 +221,7 @@ def build_predictor(
         parsed = read_terms(key, formula)
     data = {formula.inside(name): columns[name].values(series) for name, series in given.items()}
     outside = arrays_outside(key, formula, parsed, obs.index, scope)
-    refuse_too_many_levels(key, formula, parsed.kept, data, len(obs))
+    refuse_enormous(key, formula, parsed, data, len(obs))
     info = design_info(key, formula, parsed, data, scope)
     refuse_levels_of_cells(key, formula, info, len(obs))
     terms = design_labels(formula, info, columns)

@@ -101,6 +101,11 @@ def a_tensor_of_columns_which_would_be_their_product() -> None:
     fit("~ te(x, z)")
 
 
+@refused(FormulaError, "te(cr(x, df=4), cr(z, df=4))")
+def a_tensor_of_centred_columns() -> None:
+    fit("~ te(center(x), center(z))")
+
+
 @refused(FormulaError, "C(g)")
 def factor_of_r() -> None:
     fit("~ factor(k)")

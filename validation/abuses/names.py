@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest import mock
+
 import numpy as np
 import pandas as pd
 import patsy
@@ -284,11 +286,28 @@ def aliased_columns_where_none_may_be() -> None:
     fit("~ x + three", obs.assign(three=3.0), rank_deficient="raise")
 
 
-@refused(FormulaError, "'g'", "100,000 levels", "are free")
+def build_where_little_is_free(formula: str, **columns: object) -> None:
+    """A design on a machine with a GiB to spare."""
+    with mock.patch("nbglm.factors.available_memory", return_value=2**30):
+        build_design(formula, pd.DataFrame(columns))
+
+
+@refused(FormulaError, "'g'", "10,000 levels", "1.0 GiB")
 def more_levels_than_fit_into_memory() -> None:
-    build_design("~ g", pd.DataFrame({"g": pd.Categorical(np.resize(np.arange(10**5), 2 * 10**5))}))
+    build_where_little_is_free("~ g", g=np.resize(np.arange(10**4), 2 * 10**4).astype(str))
 
 
-@refused(FormulaError, "'C(k)'", "100,000 levels", "are free")
+@refused(FormulaError, "'C(k)'", "10,000 levels", "1.0 GiB")
 def more_numbers_as_levels_than_fit_into_memory() -> None:
-    build_design("~ C(k)", pd.DataFrame({"k": np.resize(np.arange(10**5), 2 * 10**5)}))
+    build_where_little_is_free("~ C(k)", k=np.resize(np.arange(10**4), 2 * 10**4))
+
+
+@refused(FormulaError, "'g:h'", "200 x 200 levels", "merge levels")
+def an_interaction_that_does_not_fit_into_memory() -> None:
+    levels = np.resize(np.arange(200), 10**4).astype(str)
+    build_where_little_is_free("~ g:h", g=levels, h=levels[::-1])
+
+
+@refused(FormulaError, "'cell-name'", "~ . - `cell-name`")
+def advice_that_can_be_followed() -> None:
+    fit("~ .", obs[["x"]].assign(**{"cell-name": obs.index}))
