@@ -13,19 +13,19 @@ whose coefficients and standard errors are correct as they stand.
 
 from __future__ import annotations
 
-import itertools
-import math
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import block_diag
 
-from nbglm.climb import UNCONVERGED, BlockFit, climb_block
+from nbglm.climb import FLAT, UNCONVERGED, BlockFit, climb_block, climb_from
+from nbglm.definite import inverse_root
+from nbglm.drifting import drifting_groups, groups_of, rises_to
 from nbglm.geometry import Geometry, Stage
 from nbglm.layout import Layout
+from nbglm.newton import CONVERGED
 from nbglm.start import Search
 
 __all__ = ["Resolved", "resolve"]
@@ -33,18 +33,8 @@ __all__ = ["Resolved", "resolve"]
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
-_DRIFTED = 1e-4  # largest effect on the log-likelihood of a size that may be infinite
-# Log sizes beyond which a group may be on its way to a limit, upwards and downwards: the more
-# cautious pairs first.
-_REACHES = sorted(
-    itertools.product((math.inf, 60.0, 20.0, 8.0, 3.0, 1.0), repeat=2), key=min, reverse=True
-)
-_MODERATE = 4.0  # log sizes that may be the only ones to stay
-_PIVOTS = 6
-_COUNTED_PIVOTS = 2  # of groups with a count, however far out
 _LIMIT_STARTS = 4
 _WORTH_MORE_STARTS = 1.0  # a limit that falls short by more is none
-_SLACK = 1e-6  # how far, absolutely, a limit may fall short of the drifting fit it replaces
 
 
 @dataclass(frozen=True)
@@ -108,59 +98,29 @@ class _Gene:
         """Fit a limit of a fit that reached `rival`; it needs few starts unless it comes close."""
         few = self.climb(search, max_evaluations, _LIMIT_STARTS)
         short = rival - few.value[0]
-        if not _SLACK < short < _WORTH_MORE_STARTS:
+        if not few.rounding[0] < short < _WORTH_MORE_STARTS * search.unit:
             return few
         every = self.climb(search, max_evaluations)
         return every._replace(evaluations=every.evaluations + few.evaluations)
 
 
-def _drifting_groups(
-    layout: Layout, gene: _Gene, theta: FloatArray
-) -> Iterator[tuple[BoolArray, BoolArray]]:
-    """Groups whose size may be on its way to infinity, and to 0: guesses, cautious ones first.
+def _polished(best: BlockFit, gene: _Gene, layout: Layout, max_evaluations: int) -> BlockFit:
+    """The same maximum, where a size is hardly known, with the information at its very place.
 
-    They are beyond some reach on the log scale, or so far out already that the limit would change
-    nothing visible; the last guesses are that all sizes but one go. Only groups without a positive
-    count can go to size 0. A group with hardly any mean may be in both.
+    The last step of an ascent is a vanishing share of a standard error, but not of a size.
     """
-    p = layout.x.shape[1]
-    zeta = layout.size_offset + layout.z @ theta[p:]
-    mu = np.exp(np.minimum(layout.offset + layout.x @ theta[:p], 300.0))
-    groups = layout.size_offset.size
-    squares = np.bincount(layout.group_of_row, layout.weight * mu * mu, minlength=groups)
-    row = layout.row_of_cell[gene.cells]
-    used = row >= 0
-    positive_group = layout.group_of_row[row[used]]
-    squares += np.bincount(
-        positive_group,
-        layout.cell_weight[gene.cells[used]] * gene.counts[used] ** 2,
-        minlength=groups,
+    if best.flags[0] != FLAT or not np.isfinite(best.root).all():
+        return best
+    ascent = climb_from(best.theta[0], gene.cells, gene.counts, layout, max_evaluations)
+    root = inverse_root(-ascent.hessian)
+    if ascent.code != CONVERGED or not np.isfinite(root).all():
+        return best
+    return best._replace(
+        theta=ascent.theta[None],
+        information=-ascent.hessian[None],
+        root=root[None],
+        evaluations=best.evaluations + ascent.evaluations,
     )
-    r = np.exp(np.clip(zeta, -300.0, 300.0))
-    finite = layout.size_offset < math.inf
-    silent = np.bincount(positive_group, minlength=groups) == 0
-    row_r = r[layout.group_of_row]
-    loss = np.bincount(
-        layout.group_of_row, layout.weight * row_r * np.log1p(mu / row_r), minlength=groups
-    )
-    # To first order in 1/r, log-likelihood minus its Poisson limit is below squares / r.
-    pivots = zeta[finite & (np.abs(zeta) < _MODERATE)]
-    counted = zeta[finite & ~silent]
-    pivots = np.concatenate(
-        [
-            pivots[np.argsort(np.abs(pivots))][:_PIVOTS],
-            counted[np.argsort(np.abs(counted))][:_COUNTED_PIVOTS],
-        ]
-    )
-    tried = set()
-    for up, down in [*_REACHES, *zip(pivots, -pivots, strict=True)]:
-        high, low = zeta > up, zeta < -down
-        raised = finite & (((squares < _DRIFTED * r) & ~low) | high)
-        lowered = finite & silent & (((loss < _DRIFTED) & ~high) | low)
-        key = np.packbits([raised, lowered]).tobytes()
-        if key not in tried:
-            tried.add(key)
-            yield raised, lowered
 
 
 def _fit_remaining(
@@ -174,7 +134,8 @@ def _fit_remaining(
     """Fit what remains, moving groups to the Poisson limit for as long as that loses nothing."""
     best = gene.climb(stage.search, max_evaluations) if first is None else first
     evaluations = int(best.evaluations[0])
-    guesses = _drifting_groups(layout, gene, best.theta[0])
+    groups = groups_of(layout, gene.cells, gene.counts, best.theta[0])
+    guesses = drifting_groups(groups, layout)
     while layout.z.shape[1] and best.flags[0]:
         drifting = next(guesses, None)
         if drifting is None:
@@ -184,10 +145,12 @@ def _fit_remaining(
             continue
         limit = gene.climb_limit(after.search, max_evaluations, best.value[0])
         evaluations += int(limit.evaluations[0])
-        if limit.value[0] >= best.value[0] - _SLACK:
-            stage, layout, best = after, after.layout, limit
-            guesses = _drifting_groups(layout, gene, best.theta[0])
-    return stage, best, evaluations
+        at_limit = groups_of(after.layout, gene.cells, gene.counts, limit.theta[0])
+        if rises_to(stage, groups, best, after, at_limit, limit):
+            stage, layout, best, groups = after, after.layout, limit, at_limit
+            guesses = drifting_groups(groups, layout)
+    end = _polished(best, gene, layout, max_evaluations)
+    return stage, end, evaluations + int(end.evaluations[0] - best.evaluations[0])
 
 
 def resolve(
@@ -237,8 +200,10 @@ def resolve(
     stage, best, evaluations = _fit_remaining(
         geometry, gene, stage, stage.layout, max_evaluations, first
     )
+    with np.errstate(invalid="ignore"):  # of an ascent that failed
+        coef = stage.transform @ best.theta[0]
     return Resolved(
-        coef=stage.transform @ best.theta[0],
+        coef=coef,
         direction=back @ stage.direction,
         undetermined=back @ stage.undetermined,
         root=stage.transform @ best.root[0],

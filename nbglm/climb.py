@@ -27,9 +27,9 @@ from nbglm.ascents import (
 )
 from nbglm.compiled import entry, must_compile
 from nbglm.definite import fill_inverse_root, inverse_root
-from nbglm.layout import Layout
+from nbglm.layout import Layout, weight_unit, with_weights_in
 from nbglm.merged import has_counts_everywhere, merged_problem
-from nbglm.newton import CONVERGED, DECREMENT, Ascent, maximise
+from nbglm.newton import CONVERGED, DECREMENT, Ascent, maximise, rounding_of
 from nbglm.start import Search
 from nbglm.tally import collect_counts
 
@@ -71,6 +71,8 @@ class BlockFit(NamedTuple):
         Evaluations of the log-likelihood on all rows; those in a merged problem do not count.
     flags : ndarray of int, shape (genes,)
         0, or why a gene must be looked at again.
+    rounding : ndarray, shape (genes,)
+        How far rounding may move a log-likelihood.
     """
 
     theta: FloatArray
@@ -79,6 +81,7 @@ class BlockFit(NamedTuple):
     root: FloatArray
     evaluations: IntArray
     flags: IntArray
+    rounding: FloatArray
 
     def unless_separable(self, gene: int) -> BlockFit | None:
         """One gene of the block; None if it was not fitted since it may be separated."""
@@ -137,6 +140,7 @@ def _climb_block(
                 if best.code == CONVERGED:
                     break
         out.value[g] = best.value
+        out.rounding[g] = rounding_of(best.value, gene)
         for i in range(k):
             out.theta[g, i] = best.theta[i]
             for j in range(k):
@@ -196,12 +200,25 @@ def climb_block(
         root=np.full((genes, k, k), np.nan),
         evaluations=np.zeros(genes, dtype=np.int64),
         flags=np.zeros(genes, dtype=np.int64),
+        rounding=np.zeros(genes),
     )
     _climb_block(indptr, cells, counts, search, most, max_evaluations, screen, out)
-    return out
+    return out._replace(
+        theta=out.theta * math.sqrt(search.unit),
+        value=out.value * search.unit,
+        rounding=out.rounding * search.unit,
+    )
 
 
 @entry
+def _climb_from(
+    theta: FloatArray, cells: IntArray, counts: FloatArray, layout: Layout, max_evaluations: int
+) -> Ascent:
+    """Ascend in a layout whose weights are of ordinary size: see :func:`climb_from`."""
+    gene = collect_counts(cells, counts, layout)
+    return maximise(theta, layout, gene, max_evaluations, -math.inf, DECREMENT)
+
+
 def climb_from(
     theta: FloatArray, cells: IntArray, counts: FloatArray, layout: Layout, max_evaluations: int
 ) -> Ascent:
@@ -222,8 +239,11 @@ def climb_from(
     -------
     Ascent
     """
-    gene = collect_counts(cells, counts, layout)
-    return maximise(theta, layout, gene, max_evaluations, -math.inf, DECREMENT)
+    unit = weight_unit(layout)
+    root = math.sqrt(unit)
+    within = with_weights_in(layout, unit)
+    ascent = _climb_from(theta / root, cells, counts, within, max_evaluations)
+    return ascent._replace(theta=ascent.theta * root, value=ascent.value * unit)
 
 
 def has_flat_size(layout: Layout, information: FloatArray) -> bool:
@@ -244,5 +264,5 @@ def has_flat_size(layout: Layout, information: FloatArray) -> bool:
     z = layout.z
     if z.shape[1] == 0:
         return False
-    variance = ((z @ root[-z.shape[1] :]) ** 2).sum(axis=1)
+    variance = ((z @ root[-z.shape[1] :]) ** 2).sum(axis=1) * weight_unit(layout)
     return not bool(np.all(variance < FLAT_VARIANCE))

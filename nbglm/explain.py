@@ -30,6 +30,10 @@ FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
 _FEW_LEVELS = 3
+_OVERDISPERSED = (
+    " Taken together these cells are overdispersed, but not those whose size would become finite "
+    "first on the way back along that direction."
+)
 
 _OF_CELLS = (
     "The estimate stands, but has no standard error: what tells of it is cells by themselves, such "
@@ -97,6 +101,7 @@ class _Gene:
     design: Design
     obs: pd.DataFrame
     y: FloatArray
+    weight: FloatArray
     mean: FloatArray
     size: FloatArray
 
@@ -118,10 +123,11 @@ class _Gene:
             return
         if raised.any():
             y, mean = self.y[raised], self.mean[raised]
+            excess = float(self.weight[raised] @ ((y - mean) ** 2 - y))
             yield (
                 f"The log size grows without end along {along}: on {self.which(raised)}, where "
-                f"sum((y - mu)^2 - y) is {((y - mean) ** 2 - y).sum():.4g}. It is 0 on average for "
-                f"a Poisson and larger for an overdispersed gene."
+                f"sum((y - mu)^2 - y) is {excess:.4g}. It is 0 on average for a Poisson and larger "
+                f"for an overdispersed gene." + (_OVERDISPERSED if excess > 0.0 else "")
             )
         if lowered.any():
             yield (
@@ -190,7 +196,8 @@ def _evidence(tables: FitTables, position: int) -> Iterator[str]:
     one = slice(position, position + 1)
     x, z = design.mean.matrix, design.dispersion.matrix
     mean, size = (part[:, 0] for part in predict(fit, x, z, design.offset, one))
-    gene = _Gene(design, tables.counts.obs, tables.counts.gene(position), mean, size)
+    weight = np.ones(mean.size) if tables.weights is None else tables.weights
+    gene = _Gene(design, tables.counts.obs, tables.counts.gene(position), weight, mean, size)
     if status != "all_zero":
         p = len(design.mean.terms)
         yield from gene.separated(fit.direction[position, :p])

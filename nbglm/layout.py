@@ -10,13 +10,14 @@ Everything here is plain arrays, so that worker processes receive nothing else.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-__all__ = ["Layout", "make_layout"]
+__all__ = ["Layout", "make_layout", "weight_unit", "with_weights_in"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -140,4 +141,56 @@ def make_layout(
         cell_of_row=used[first],
         cell_weight=cell_weight,
         bin_of_row=np.zeros(0, dtype=np.int64),
+    )
+
+
+def weight_unit(layout: Layout) -> float:
+    """The mean weight, as the unit in which a search counts cells and log-likelihoods.
+
+    What is close, flat or worth another start is decided by these, and a common factor of all
+    weights must not change it.
+
+    Parameters
+    ----------
+    layout : Layout
+        The design.
+
+    Returns
+    -------
+    float
+        1 without weights.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> one = np.ones((4, 1))
+    >>> weight_unit(make_layout(one, one, np.zeros(4), np.full(4, 1e-9)))
+    1e-09
+    """
+    cells = int(np.count_nonzero(layout.row_of_cell >= 0))
+    return float(layout.weight.sum() / cells) if cells else 1.0
+
+
+def with_weights_in(layout: Layout, unit: float) -> Layout:
+    """The same design with weights in some unit, and columns that are orthonormal under these.
+
+    Parameters
+    ----------
+    layout : Layout
+        The design.
+    unit : float
+        The unit.
+
+    Returns
+    -------
+    Layout
+    """
+    if unit == 1.0:
+        return layout
+    root = math.sqrt(unit)
+    return layout._replace(
+        x_columns=layout.x_columns * root,
+        z_columns=layout.z_columns * root,
+        weight=layout.weight / unit,
+        cell_weight=layout.cell_weight / unit,
     )

@@ -39,6 +39,7 @@ __all__ = [
     "STALLED",
     "Ascent",
     "maximise",
+    "rounding_of",
     "weight_length",
 ]
 
@@ -161,6 +162,12 @@ def _direction(gradient: FloatArray, hessian: FloatArray, step: FloatArray) -> t
     return definite, slope
 
 
+@kernel
+def rounding_of(value: float, gene: GeneCounts) -> float:
+    """How far rounding may move a log-likelihood."""
+    return 1e-14 * (abs(value) + 2.0 * gene.constant)
+
+
 @inlined
 def maximise(
     theta0: FloatArray,
@@ -250,7 +257,7 @@ def maximise(
         if evaluations > _SUSPECT and _largest_change(theta, layout) > _FARTHEST:
             code = STALLED
             break
-        noise = 1e-14 * (abs(value) + 2.0 * gene.constant)
+        noise = rounding_of(value, gene)
         scale = _first_scale(theta, step, layout)
         phase, tries = _SEARCH, 0
     return Ascent(theta, value, gradient, hessian, slope, evaluations, code)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from nbglm.coarse import Coarse, coarsen, sample_of_rows
 from nbglm.compiled import kernel
-from nbglm.layout import Layout
+from nbglm.layout import Layout, weight_unit, with_weights_in
 from nbglm.tally import GeneCounts
 
 __all__ = ["FEW_CELLS", "Search", "gamma_starts", "make_search", "starting_values"]
@@ -186,6 +186,8 @@ class Search(NamedTuple):
 
     Attributes
     ----------
+    unit : float
+        Unit of the weights of what follows.
     layout : Layout
         All rows of the design.
     coarse : Coarse
@@ -198,6 +200,7 @@ class Search(NamedTuple):
         The same for as many rows as the merged problem has: for genes with few counts.
     """
 
+    unit: float
     layout: Layout
     coarse: Coarse
     sample: Layout
@@ -217,9 +220,11 @@ def make_search(layout: Layout) -> Search:
     -------
     Search
     """
+    unit = weight_unit(layout)
+    layout = with_weights_in(layout, unit)
     coarse = coarsen(layout)
     starts = gamma_starts(layout, layout.weight.size)
     more_starts = starts
     if coarse.bin_of_row.size:
         more_starts = gamma_starts(layout, coarse.layout.weight.size)
-    return Search(layout, coarse, sample_of_rows(layout, coarse), starts, more_starts)
+    return Search(unit, layout, coarse, sample_of_rows(layout, coarse), starts, more_starts)

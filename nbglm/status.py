@@ -27,8 +27,8 @@ COEF_STATUS = (
 SENTENCES = {
     "ok": "A finite maximum of the likelihood, with its standard errors.",
     "poisson_limit": (
-        "The counts show no overdispersion along this direction: the likelihood rises as the size "
-        "grows to infinity, and its limit there is the Poisson's."
+        "No finite size along this direction does better than the Poisson: the likelihood rises as "
+        "the size grows to infinity, and its limit there is the Poisson's."
     ),
     "separated": (
         "All counts are zero on the cells that this direction moves: the likelihood rises as their "
