@@ -292,12 +292,12 @@ def build_where_little_is_free(formula: str, **columns: object) -> None:
         build_design(formula, pd.DataFrame(columns))
 
 
-@refused(FormulaError, "'g'", "10,000 levels", "1.0 GiB")
+@refused(FormulaError, "'g'", "10,000 levels", "1.1 GB")
 def more_levels_than_fit_into_memory() -> None:
     build_where_little_is_free("~ g", g=np.resize(np.arange(10**4), 2 * 10**4).astype(str))
 
 
-@refused(FormulaError, "'C(k)'", "10,000 levels", "1.0 GiB")
+@refused(FormulaError, "'C(k)'", "10,000 levels", "1.1 GB")
 def more_numbers_as_levels_than_fit_into_memory() -> None:
     build_where_little_is_free("~ C(k)", k=np.resize(np.arange(10**4), 2 * 10**4))
 
