@@ -189,7 +189,7 @@ def _check_keys(options: Mapping[str, object]) -> None:
 
 
 def _check_shape(groups: object) -> None:
-    if isinstance(groups, str):
+    if isinstance(groups, str) or (isinstance(groups, pd.DataFrame) and groups.shape[1] == 1):
         return
     shape = np.shape(groups) if hasattr(groups, "shape") else np.asarray(groups, dtype=object).shape
     if len(shape) != 1:

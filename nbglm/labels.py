@@ -46,6 +46,8 @@ def quoted(label: object) -> str:
     >>> quoted("AAACGT"), quoted(np.int64(3))
     ("'AAACGT'", '3')
     """
+    if isinstance(label, tuple):
+        return f"({', '.join(map(quoted, label))})"
     return repr(label) if isinstance(label, str) else str(label)
 
 
@@ -95,8 +97,9 @@ def are_numbers_in_order(labels: pd.Index) -> bool:
     return labels.equals(pd.RangeIndex(len(labels)))
 
 
-def _same_text(labels: pd.Index, rows: pd.Index) -> bool:
-    return labels.equals(rows) or list(map(str, labels)) == list(map(str, rows))
+def _as_text(labels: pd.Index) -> list[str]:
+    """Labels of any kind, so that 7 and '7', as of an AnnData, are the same."""
+    return [quoted(label) if isinstance(label, tuple) else str(label) for label in labels]
 
 
 def reordered(labels: pd.Index, rows: pd.Index) -> bool:
@@ -118,10 +121,12 @@ def reordered(labels: pd.Index, rows: pd.Index) -> bool:
     """
     if labels.equals(rows) or not len(labels):
         return False
+    theirs = _as_text(rows)
     # The first one tells most strangers apart from a million rows in another order.
-    if str(labels[0]) not in set(map(str, rows)) or _same_text(labels, rows):
+    if _as_text(labels[:1])[0] not in set(theirs):
         return False
-    return sorted(map(str, labels)) == sorted(map(str, rows))
+    mine = _as_text(labels)
+    return mine != theirs and sorted(mine) == sorted(theirs)
 
 
 def match_rows(what: str, labels: pd.Index, rows: pd.Index, *, whose: str, fix: str) -> None:
@@ -154,28 +159,29 @@ def match_rows(what: str, labels: pd.Index, rows: pd.Index, *, whose: str, fix: 
     nbglm.exceptions.AlignmentError: w has the same row labels as obs in another order (row 0 is 1,
     and 0 there); use w.reindex(obs.index).
     """
-    if _same_text(labels, rows):
+    if labels.equals(rows) or _as_text(labels) == _as_text(rows):
         return
     if reordered(labels, rows):
-        pairs = zip(map(str, labels), map(str, rows), strict=True)
-        at = next(i for i, (mine, its) in enumerate(pairs) if mine != its)
+        pairs = zip(_as_text(labels), _as_text(rows), strict=True)
+        at, (mine, its) = next(pair for pair in enumerate(pairs) if pair[1][0] != pair[1][1])
         msg = (
-            f"{what} has the same row labels as {whose} in another order (row {at} is "
-            f"{labels[at]}, and {rows[at]} there); "
+            f"{what} has the same row labels as {whose} in another order (row {at} is {mine}, and "
+            f"{its} there); "
         )
         if rows.is_unique:
             raise AlignmentError(f"{msg}{fix}.")
         repeated = rows[rows.duplicated()][0]
         raise AlignmentError(
-            f"{msg}{repeated} stands for several rows, so that labels cannot put them in order. "
-            f"Give the rows labels of their own, or put them in order and reset both indexes."
+            f"{msg}{quoted(repeated)} stands for several rows, so that labels cannot put them in "
+            f"order. Give each a label of its own, or put them in order and reset both indexes."
         )
     if are_numbers_in_order(labels) or are_numbers_in_order(rows):
         return
-    known = set(map(str, rows))
-    stranger = next((label for label in labels if str(label) not in known), labels[0])
+    known = set(_as_text(rows))
+    texts = zip(labels, _as_text(labels), strict=True)
+    stranger = next((label for label, text in texts if text not in known), labels[0])
     msg = (
-        f"{what} has the row {stranger!r}, which {whose} lacks; give both the same index, "
+        f"{what} has the row {quoted(stranger)}, which {whose} lacks; give both the same index, "
         f"or reset it on one of them (reset_index(drop=True)) to match by position."
     )
     raise AlignmentError(msg)

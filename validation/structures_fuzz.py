@@ -139,7 +139,7 @@ def _shape(parts: Parts, rng: np.random.Generator) -> None:
 
 
 def _value(parts: Parts, rng: np.random.Generator) -> None:
-    if parts.data.size:
+    if parts.data.size and parts.data.dtype.kind in "biuf":
         parts.data = parts.data.astype(np.float64)
         parts.data[_somewhere(parts.data, rng)] = rng.choice([-1.0, 0.5, np.nan, np.inf, 2.0**60])
 
@@ -201,7 +201,7 @@ def counted(table: np.ndarray | None) -> np.ndarray | None:
     """The same table if all of it are counts."""
     if table is None:
         return None
-    counts = (table >= 0) & (table <= 2.0**53) & (table == np.floor(table))
+    counts = (table >= 0) & (table < 2.0**53) & (table == np.floor(table))
     return table if counts.all() else None
 
 

@@ -17,7 +17,7 @@ from nbglm.labels import are_numbers_in_order, match_parts, match_rows, quoted, 
 __all__ = ["align_obs"]
 
 
-def align_obs(obs: Any, index: pd.Index | None, rows: int) -> tuple[pd.DataFrame, str]:
+def align_obs(obs: Any, index: pd.Index | None, shape: tuple[int, int]) -> tuple[pd.DataFrame, str]:
     """Covariates as a frame whose rows are the rows of the data.
 
     Parameters
@@ -26,8 +26,8 @@ def align_obs(obs: Any, index: pd.Index | None, rows: int) -> tuple[pd.DataFrame
         As given.
     index : Index or None
         Row labels of the data; None if it has none.
-    rows : int
-        Number of its rows.
+    shape : tuple of int
+        Numbers of its rows and columns.
 
     Returns
     -------
@@ -43,11 +43,12 @@ def align_obs(obs: Any, index: pd.Index | None, rows: int) -> tuple[pd.DataFrame
 
     Examples
     --------
-    >>> align_obs({"x": [1, 2]}, pd.Index(["a", "b"]), 2)[0]
+    >>> align_obs({"x": [1, 2]}, pd.Index(["a", "b"]), (2, 9))[0]
        x
     a  1
     b  2
     """
+    rows = int(shape[0])
     default = pd.RangeIndex(rows)
     if obs is None:
         return pd.DataFrame(index=index if index is not None else default), ""
@@ -56,6 +57,8 @@ def align_obs(obs: Any, index: pd.Index | None, rows: int) -> tuple[pd.DataFrame
         msg = f"obs has {len(frame)} rows and the data has {rows}; they must be the same cells."
         if index is not None and index.is_unique and index.isin(frame.index).all():
             msg += " It has all cells of the data among them: use obs.loc[counts.index]."
+        elif len(frame) == shape[1]:
+            msg += " The data have as many columns: pass their transpose (.T), cells x genes."
         raise AlignmentError(msg)
     if index is None:
         return frame, _assumption(frame.index)

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nbglm.exceptions import CountsError, some_of
-from nbglm.reading.validity import as_float
+from nbglm.reals import as_real
 
 __all__ = ["gene_names", "matrix_of_frame"]
 
@@ -70,14 +70,17 @@ def matrix_of_frame(table: pd.DataFrame) -> Any:
     array([[ 1.,  2.],
            [nan,  3.]])
     """
+    if 0 in table.shape:
+        return np.zeros(table.shape)
     _refuse_columns_that_are_not_numbers(table)
     dtypes = set(table.dtypes)
-    if table.shape[1] and all(isinstance(dtype, pd.SparseDtype) for dtype in dtypes):
+    if all(isinstance(dtype, pd.SparseDtype) for dtype in dtypes):
         if all(dtype.fill_value == 0 for dtype in dtypes) and len(dtypes) == 1:
             return table.sparse.to_coo()
         table = table.sparse.to_dense()
         dtypes = set(table.dtypes)
-    if len(dtypes) == 1 and isinstance(next(iter(dtypes)), np.dtype):
+    only = next(iter(dtypes))
+    if len(dtypes) == 1 and isinstance(only, np.dtype) and only.kind != "O":
         return table.to_numpy()
     # pandas would make objects of some dtypes, and round large integers beside floats.
     floats = np.empty(table.shape)
@@ -89,26 +92,32 @@ def matrix_of_frame(table: pd.DataFrame) -> Any:
 def _column(values: pd.Series) -> NDArray[np.float64]:
     if isinstance(values.dtype, pd.SparseDtype):
         values = values.sparse.to_dense()
+    if values.dtype == object:
+        return np.array([as_real(value) for value in values])
     if isinstance(values.dtype, np.dtype):
-        return as_float(values.to_numpy())
-    missing = values.isna().to_numpy(dtype=bool)
-    kind = np.int64 if pd.api.types.is_integer_dtype(values.dtype) else np.float64
-    known = values[~missing].to_numpy(dtype=kind)
-    floats = np.full(len(values), np.nan)
-    floats[~missing] = as_float(known)
-    return floats
+        return values.to_numpy(dtype=np.float64)
+    return values.to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def _are_numbers(column: pd.Series) -> bool:
+    if column.dtype != object:
+        return bool(
+            pd.api.types.is_numeric_dtype(column.dtype) or pd.api.types.is_bool_dtype(column.dtype)
+        )
+    try:
+        for value in column:
+            as_real(value)
+    except TypeError:
+        return False
+    return True
 
 
 def _refuse_columns_that_are_not_numbers(table: pd.DataFrame) -> None:
-    odd = [
-        str(name)
-        for name, dtype in zip(table.columns, table.dtypes, strict=True)
-        if not (pd.api.types.is_numeric_dtype(dtype) or pd.api.types.is_bool_dtype(dtype))
-    ]
+    odd = [str(name) for k, name in enumerate(table.columns) if not _are_numbers(table.iloc[:, k])]
     if odd:
         msg = (
             f"columns {some_of(odd)} of the count table do not hold numbers; move covariates to "
-            f"obs= and pass the counts alone, or convert numbers that are kept as text or objects "
+            f"obs= and pass the counts alone, or convert numbers that are kept as text "
             f"(astype(int))."
         )
         raise CountsError(msg)

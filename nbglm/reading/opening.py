@@ -96,7 +96,7 @@ def open_counts(
     else:
         index, matrix = None, _unlabelled(data)
         genes = pd.Index([f"gene_{j}" for j in range(matrix.shape[1])])
-    own, remark = align_obs(obs, index, int(matrix.shape[0]))
+    own, remark = align_obs(obs, index, matrix.shape)
     return replace(_table(matrix, genes, own, "Pass raw counts."), remark=remark)
 
 
@@ -138,21 +138,19 @@ def _refuse_kind(data: Any) -> NoReturn:
     if name == "Raw" and hasattr(data, "to_adata"):
         msg = "data is the .raw of an AnnData, which has no obs; pass adata.raw.to_adata()."
         raise CountsError(msg)
-    hint = ""
+    said = f"data is {'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
     if data is None:
-        hint = "data is None; "
+        said = "data is None"
     elif hasattr(data, "to_pandas"):
-        hint = f"data is a {name}, use data.to_pandas(); or "
+        said += ", use data.to_pandas()"
     elif hasattr(data, "mod"):
-        hint = f"data is a {name}, choose one of its modalities (data.mod[...]); or "
+        said += ", choose one of its modalities (data.mod[...])"
     elif isinstance(data, Mapping):
-        hint = f"data is a {name}, use pandas.DataFrame(data); or "
+        said += ", use pandas.DataFrame(data)"
     elif isinstance(data, list | tuple):
-        hint = f"data is a {name}, use numpy.array(data); or "
-    else:
-        hint = f"data is a {name}; "
+        said += ", use numpy.array(data)"
     msg = (
-        f"{hint}pass an AnnData, a DataFrame of counts, a numpy, dask, HDF5 or zarr array, or a "
+        f"{said}; pass an AnnData, a DataFrame of counts, a numpy, dask, HDF5 or zarr array, or a "
         f"sparse matrix, cells x genes."
     )
     raise CountsError(msg)
@@ -189,11 +187,25 @@ def _read_anndata(adata: AnnData, obs: object, layer: str | None) -> Table:
     return replace(table, var=var.set_axis(genes, axis=0))
 
 
+def _held(adata: AnnData, layer: str | None) -> Any:
+    """What an AnnData holds, which it may have to look for in a file."""
+    try:
+        return adata.X if layer is None else adata.layers[layer]
+    except MemoryError:
+        raise
+    except Exception as error:  # whatever anndata, h5py or zarr raise where a file is damaged
+        msg = (
+            f"adata.{'X' if layer is None else f'layers[{layer!r}]'} of the file "
+            f"{str(adata.filename)!r} cannot be read: {type(error).__name__}: {error}."
+        )
+        raise CountsError(msg) from error
+
+
 def _matrix_of(adata: AnnData, layer: str | None) -> Any:
     """Values of an AnnData, as a source if they lie outside memory."""
     whole = getattr(adata, "_adata_ref", None) if adata.is_view else None
     if whole is not None and not whole.is_view:
-        held = whole.X if layer is None else whole.layers[layer]
+        held = _held(whole, layer)
         # anndata would read what a view selects of a file into memory, in some cases all of it;
         # and scipy's compiled selections trust what they find in a matrix.
         source = open_source(held)
@@ -205,7 +217,7 @@ def _matrix_of(adata: AnnData, layer: str | None) -> Any:
             if source is None:
                 return selected(sound_lines(held), cells, genes)
             return Selected(source, cells, genes)
-    matrix = adata.X if layer is None else adata.layers[layer]
+    matrix = _held(adata, layer)
     if matrix is None or sparse.issparse(matrix):
         return matrix
     source = open_source(matrix)

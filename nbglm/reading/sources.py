@@ -6,12 +6,14 @@ need not be.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from scipy import sparse
 
-from nbglm.exceptions import CountsError, some_of
+from nbglm.exceptions import CountsError, NbglmError, some_of
 from nbglm.reading.dasked import Dasked
 from nbglm.reading.stored import Compressed, Dense
 from nbglm.reading.structure import damaged
@@ -51,9 +53,11 @@ def open_source(matrix: Any) -> Source | None:
     if hasattr(matrix, "group") and hasattr(matrix, "format"):  # anndata's sparse datasets
         _refuse_closed(matrix.group)
         where = f"the sparse matrix{place_of(matrix.group)}"
-        return Compressed.of(matrix.group, matrix.format, matrix.shape, where)
+        with _read_failures(where):
+            return Compressed.of(matrix.group, matrix.format, matrix.shape, where)
     if is_group(matrix):
-        return _of_group(matrix)
+        with _read_failures(f"the group{place_of(matrix)}"):
+            return _of_group(matrix)
     if not all(hasattr(matrix, name) for name in ("shape", "dtype", "chunks", "__getitem__")):
         return None
     dask = hasattr(matrix, "__dask_graph__")
@@ -64,6 +68,17 @@ def open_source(matrix: Any) -> Source | None:
         msg = f"data must have two dimensions, cells x genes; its shape is {shape}."
         raise CountsError(msg)
     return Dasked.of(matrix) if dask else Dense(matrix, f"the array{place_of(matrix)}")
+
+
+@contextmanager
+def _read_failures(where: str) -> Iterator[None]:
+    """Say in words what h5py and zarr raise where a file is damaged."""
+    try:
+        yield
+    except (NbglmError, MemoryError):
+        raise
+    except Exception as error:
+        raise damaged(where, f"{type(error).__name__}: {error}") from error
 
 
 def is_group(held: Any) -> bool:
@@ -95,8 +110,8 @@ def _of_group(group: Any) -> Compressed:
         return Compressed.of(group, _LAYOUTS[kind], shape, where)
     if kind == "anndata" or {"X", "obs"} <= set(group.keys()):
         msg = (
-            f"data is a whole AnnData{place_of(group)}; open it with anndata.read_h5ad(path, "
-            f"backed='r') or anndata.read_zarr(path) and pass that."
+            f"data is a whole AnnData, the group{place_of(group)}; open it with "
+            f"anndata.read_h5ad(path, backed='r') or anndata.read_zarr(path), and pass that."
         )
         raise CountsError(msg)
     msg = (

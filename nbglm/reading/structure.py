@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from nbglm.exceptions import CountsError
-from nbglm.reading.validity import as_float, check_dtype
+from nbglm.reading.validity import check_dtype
 
 __all__ = [
     "SPARSE",
@@ -291,7 +291,8 @@ def sound_lines(matrix: Any, where: str = SPARSE) -> sparse.csr_matrix | sparse.
     check_indices(row, rows, where)
     check_indices(column, columns, where)
     # As float64, since scipy adds up what is there twice, and small integers would wrap around.
-    return sparse.coo_matrix((as_float(data), (row, column)), shape=(rows, columns)).tocsc()
+    floats = data.astype(np.float64)
+    return sparse.coo_matrix((floats, (row, column)), shape=(rows, columns)).tocsc()
 
 
 def selected(lines: Any, cells: IntArray, genes: IntArray) -> Any:

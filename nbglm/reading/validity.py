@@ -13,7 +13,7 @@ from nbglm.exceptions import CountsError
 from nbglm.labels import quoted
 from nbglm.reals import LARGEST_WHOLE
 
-__all__ = ["as_float", "check_counts", "check_dtype", "refuse_masked", "sum_duplicates"]
+__all__ = ["check_counts", "check_dtype", "refuse_masked", "sum_duplicates"]
 
 _AT_A_TIME = 1 << 20  # values that are looked at together: the work takes a few bytes for each
 _DTYPE_HINTS = {
@@ -72,32 +72,6 @@ def refuse_masked(values: Any) -> None:
         raise CountsError(msg)
 
 
-def as_float(values: NDArray[Any]) -> NDArray[np.float64]:
-    """The same numbers as floats of eight bytes.
-
-    Parameters
-    ----------
-    values : ndarray
-        Real numbers.
-
-    Returns
-    -------
-    ndarray
-        Integers beyond 2**53 may have lost digits, but are still beyond it, and so refused.
-
-    Examples
-    --------
-    >>> as_float(np.array([2**53 + 1])) > 2**53
-    array([ True])
-    """
-    floats = values.astype(np.float64)
-    if values.dtype.kind in "iu" and values.dtype.itemsize == 8:
-        beyond = values > LARGEST_WHOLE
-        if beyond.any():
-            floats[beyond] = np.maximum(floats[beyond], float(LARGEST_WHOLE + 2))
-    return floats
-
-
 def sum_duplicates(columns: sparse.csc_matrix) -> sparse.csc_matrix:
     """Sort the entries of each gene by cell, and sum those of one cell.
 
@@ -122,7 +96,8 @@ def sum_duplicates(columns: sparse.csc_matrix) -> sparse.csc_matrix:
     check_dtype(columns.dtype)
     # As float64: sums of small integers, or of truth values, would wrap around.
     canonical = sparse.csc_matrix(columns.shape)
-    canonical.data, canonical.indices = as_float(columns.data), columns.indices.copy()
+    canonical.data = columns.data.astype(np.float64)
+    canonical.indices = columns.indices.copy()
     canonical.indptr = columns.indptr.copy()
     canonical.sum_duplicates()
     return canonical
@@ -140,7 +115,7 @@ def _bad(values: NDArray[Any]) -> NDArray[np.bool_]:
     with np.errstate(invalid="ignore"):
         good = (values >= 0) & (values == np.floor(values))
         if values.dtype.itemsize > 2:  # the others end at 65,504
-            good &= values <= LARGEST_WHOLE
+            good &= values < float(LARGEST_WHOLE + 1)  # the same in four bytes as in eight
         else:
             good &= np.isfinite(values)
     return np.asarray(~good)
@@ -193,13 +168,12 @@ def check_counts(matrix: Any, genes: pd.Index, cells: pd.Index, hint: str) -> No
         return
     _, first = np.unique(gene_of, return_index=True)
     shown = ", ".join(
-        f"{genes[gene_of[i]]!r} ({values[i]:.{_digits(values[i])}g} in cell "
-        f"{quoted(cells[cell_of[i]])})"
+        f"{genes[gene_of[i]]!r} ({_shown(values[i])} in cell {quoted(cells[cell_of[i]])})"
         for i in first[:3]
     )
     more = f" and {first.size - 3} more genes" if first.size > 3 else ""
     large = bool((values > LARGEST_WHOLE)[np.isfinite(values)].any())
-    limit = " and at most 2**53, beyond which a float loses digits," if large else ","
+    limit = " and at most 2**53 - 1, beyond which floats lose digits," if large else ","
     msg = (
         f"the data are not counts: {shown}{more}. Counts are whole numbers of 0 or more{limit} "
         f"without missing values. {hint}"
@@ -207,5 +181,7 @@ def check_counts(matrix: Any, genes: pd.Index, cells: pd.Index, hint: str) -> No
     raise CountsError(msg)
 
 
-def _digits(value: Any) -> int:
-    return 6 if abs(value) < 1e6 else 17
+def _shown(value: Any) -> str:
+    if value.dtype.kind in "iu":
+        return str(value)
+    return f"{value:g}" if abs(value) < 1e6 else f"{value:.17g}"

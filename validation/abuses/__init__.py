@@ -11,4 +11,6 @@ tested                            fits with genes at every edge
 hypotheses                        words, matrices and mappings that are none, or could be two
 selections                        genes, terms, levels, scales, grids, rows; tables overwritten
 comparisons                       models, their terms, and terms that are not in them
+tables                            values, dtypes, structures, files, and things that are no tables
+labels                            labels of rows; obs, offsets, weights, clusters; arrays of a model
 """
