@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from nbglm.aliasing import as_combination, combination, terms_without_columns
 from nbglm.design import Design
+from nbglm.offset import offset_remark
 from nbglm.prediction import predict
 from nbglm.predictor import LinearPredictor
 from nbglm.status import COEF_STATUS, GENE_STATUS, SENTENCES
@@ -224,4 +225,7 @@ def explain_gene(tables: FitTables, position: int) -> str:
     nothing = "no column, since a factor with one level changes nothing."
     without = (f"{term}: {nothing}" for term in terms_without_columns(tables.design))
     lines = [*others, *_evidence(tables, position), *without]
+    failed = GENE_STATUS[tables.arrays.status[position]] == "not_converged"
+    if failed and offset_remark(tables.design.offset):
+        lines.append(offset_remark(tables.design.offset))
     return "\n".join([first, *(f"  {line}" for line in lines)])

@@ -234,7 +234,9 @@ def fit_negbin(
         dispersion is ``~ 1``. ``.`` is every column of obs. patsy evaluates formulas as Python:
         see `scope` before fitting one that a stranger wrote.
     obs : DataFrame or mapping, optional
-        Covariates, a row for each cell; an AnnData brings its own.
+        Covariates, a row for each cell; an AnnData brings its own. What has row labels here, in
+        `data` or below must have the same ones in the same order, and is refused otherwise; an
+        index 0, 1, 2, ... is none, and what has none is taken in order.
     layer : str, optional
         Layer of an AnnData to use in place of ``X``.
     offset : array_like or str, optional

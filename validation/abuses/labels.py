@@ -180,7 +180,7 @@ def an_anndata_for_covariates() -> None:
     fit(counts, anndata.AnnData(counts.set_axis(names), obs=named))
 
 
-@refused(FormulaError, "2 columns named 'x'")
+@refused(FormulaError, "'x'", "ambiguous", "2 columns")
 def covariates_with_a_column_twice() -> None:
     fit(counts, pd.concat([obs, obs[["x"]]], axis=1))
 
