@@ -46,9 +46,32 @@ def distinct_rows(tables: FitTables) -> tuple[FloatArray, FloatArray]:
     return tables.design.mean.matrix[rows], tables.design.dispersion.matrix[rows]
 
 
+def _combined(tables: FitTables, matrix: FloatArray) -> Combinations:
+    """Combinations of either component, or of both: then finite only if each part is."""
+    p = len(tables.design.mean.terms)
+    of_mean = np.arange(matrix.shape[1]) < p
+    rows = distinct_rows(tables)
+    mixed = np.asarray(matrix[:, of_mean].any(axis=1) & matrix[:, ~of_mean].any(axis=1))
+    found = combine(tables.arrays, tables.root, *rows, np.where(mixed[:, None], 0.0, matrix))
+    if not mixed.any():
+        return found
+    one, other = (
+        combine(tables.arrays, tables.root, *rows, np.where(part, matrix[mixed], 0.0))
+        for part in (of_mean, ~of_mean)
+    )
+    status = np.where(one.status == _OK, other.status, one.status)
+    status[np.isin(status, _AT_LIMIT)] = _NOT_IDENTIFIED
+    with np.errstate(invalid="ignore"):
+        estimate = one.estimate + other.estimate
+    error = np.linalg.norm(np.matmul(matrix[mixed], tables.root), axis=2)
+    found.estimate[:, mixed], found.status[:, mixed] = estimate, status
+    found.std_err[:, mixed] = np.where(status == _OK, error, np.nan)
+    return found
+
+
 def combinations_of(tables: FitTables, matrix: FloatArray) -> Combinations:
     """Estimates of linear combinations for every gene of a fit."""
-    found = combine(tables.arrays, tables.root, *distinct_rows(tables), matrix)
+    found = _combined(tables, matrix)
     unknown = (found.status == _OK) & ~tables.covariances.identified(matrix)
     if not unknown.any():
         return found

@@ -176,6 +176,7 @@ def fit_design(
         If a design has aliased columns and ``rank_deficient="raise"``.
     """
     started = time.perf_counter() if started is None else started
+    check_choice("rank_deficient", rank_deficient, _RANK_RULES)
     problem = make_problem(
         design.mean.matrix,
         design.dispersion.matrix,

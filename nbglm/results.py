@@ -261,12 +261,15 @@ class NegBinResults(FitInference):
         mean, size = (
             replace(part, matrix=part.matrix[:0]) for part in (design.mean, design.dispersion)
         )
-        return replace(
+        bare = replace(
             self,
             counts=counts.without_cells(),
             design=replace(design, mean=mean, dispersion=size, offset=design.offset[:0]),
             weights=None,
         )
+        # They may be made of the data, which are gone then.
+        bare.__dict__["covariances"] = self.covariances
+        return bare
 
 
 def _no_rows(obs: object) -> str:

@@ -291,7 +291,10 @@ class FitTables:
         few = few_clusters(rule, self.design, self.weights)
         if few:
             warnings.warn(few, NbglmWarning, stacklevel=2)
-        return replace(self, cov=rule)
+        other = replace(self, cov=rule)
+        if "problem" in self.__dict__:
+            other.__dict__["problem"] = self.problem
+        return other
 
     # One number for each gene ---------------------------------------------------------------
 

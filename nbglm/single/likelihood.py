@@ -1,8 +1,4 @@
-"""A count model of statsmodels with a design for the mean and one for the size.
-
-The likelihood and its derivatives are offered observation by observation, so that what statsmodels
-can do with a count model works here too.
-"""
+"""A count model of statsmodels with a design for the mean and one for the size."""
 
 from __future__ import annotations
 
@@ -11,13 +7,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from statsmodels.discrete.discrete_model import CountModel, DiscreteModel
-from statsmodels.tools.sm_exceptions import MissingDataError
+from statsmodels.discrete.discrete_model import DiscreteModel
 
-from nbglm.exceptions import AlignmentError, UnavailableError, check_choice, some_of
-from nbglm.likelihood import loglik, score
+from nbglm.exceptions import AlignmentError, check_choice
+from nbglm.likelihood import loglik
 from nbglm.offset import check_offset_scale
-from nbglm.single.rows import check_rows, row_numbers
+from nbglm.single.derivatives import Derivatives
+from nbglm.single.newrows import counts_asked, design_rows
+from nbglm.single.rows import (
+    check_kinds,
+    check_rows,
+    refuse_unknown,
+    require_complete,
+    row_numbers,
+    size_design,
+    without_missing,
+)
 
 __all__ = ["PREFIX", "WHICH", "NegBinLikelihood"]
 
@@ -32,18 +37,6 @@ WHICH = ("mean", "dispersion", "var", "linear", "linear-dispersion", "prob")
 _MISSING = ("none", "drop", "raise")
 
 
-def _size_design(exog_dispersion: Any, n: int) -> tuple[Any, list[str]]:
-    """The design of the size with the names of its columns."""
-    if exog_dispersion is None:
-        return np.ones((n, 1)), ["const"]
-    columns = getattr(exog_dispersion, "columns", None)
-    if columns is not None:
-        return exog_dispersion, [str(column) for column in columns]
-    matrix = np.asarray(exog_dispersion)
-    matrix = matrix[:, None] if matrix.ndim == 1 else matrix
-    return matrix, [f"z{k + 1}" for k in range(matrix.shape[1])]
-
-
 def _own(values: Any) -> FloatArray:
     """A copy that nobody writes into, whatever becomes of the array that the caller gave."""
     copy = np.array(values, dtype=np.float64)
@@ -51,36 +44,9 @@ def _own(values: Any) -> FloatArray:
     return copy
 
 
-def _without_missing(data: dict[str, Any], missing: str) -> dict[str, Any]:
-    """Drop or refuse rows that lack a value; statsmodels can do that with one design only."""
-    if missing == "none":
-        return data
-    lacking = {name: pd.isna(part) for name, part in data.items() if part is not None}
-    rows = np.zeros(len(data["endog"]), dtype=bool)
-    for mask in lacking.values():
-        rows |= np.asarray(mask).reshape(rows.size, -1).any(axis=1)
-    if not rows.any():
-        return data
-    if missing == "raise":
-        names = [name for name, mask in lacking.items() if np.asarray(mask).any()]
-        msg = f"{rows.sum()} of {rows.size} rows lack a value, in {some_of(names)}."
-        raise MissingDataError(msg)
-    return {
-        name: part
-        if part is None
-        else part[~rows]
-        if isinstance(part, pd.Series | pd.DataFrame)
-        else np.asarray(part)[~rows]
-        for name, part in data.items()
-    }
-
-
-class NegBinLikelihood(CountModel):
+class NegBinLikelihood(Derivatives):
     """Data, likelihood and predictions of :class:`nbglm.NegBinModel`, which documents them."""
 
-    endog: FloatArray
-    exog: FloatArray
-    exog_dispersion: FloatArray
     exposure: FloatArray
 
     def __init__(
@@ -97,12 +63,13 @@ class NegBinLikelihood(CountModel):
         **kwargs: Any,
     ) -> None:
         check_choice("missing", missing, _MISSING)
-        self._check_kwargs(kwargs)
-        z, names = _size_design(exog_dispersion, (*np.shape(endog), 0)[0])
+        refuse_unknown(kwargs)
+        z, names = size_design(exog_dispersion, (*np.shape(endog), 0)[0])
         parts = {"offset": offset, "exposure": exposure, "weights": weights}
-        data = {"endog": endog, "exog": exog, "exog_dispersion": z, **parts}
+        data = check_kinds({"endog": endog, "exog": exog, "exog_dispersion": z, **parts})
         check_rows(data)
-        data = _without_missing(data, missing)
+        data = without_missing(data, missing)
+        require_complete(data)
         rows = getattr(data["endog"], "index", pd.RangeIndex(len(data["endog"])))
         for name in parts:
             if data[name] is not None:
@@ -119,9 +86,6 @@ class NegBinLikelihood(CountModel):
             **kwargs,
         )
         self.exog_dispersion = _own(self.exog_dispersion)
-        if not np.isfinite(self.exog_dispersion).all():
-            msg = "exog_dispersion contains inf or nans; use missing='drop', or remove the rows."
-            raise AlignmentError(msg)
         for name in parts:
             if getattr(self, name) is None:
                 delattr(self, name)
@@ -130,86 +94,11 @@ class NegBinLikelihood(CountModel):
         if hasattr(self, "exposure"):
             self.exposure = _own(np.log(self.exposure))  # as CountModel keeps it
         self.exog, self.endog = _own(self.exog), _own(self.endog)
-        self.k_extra = self.exog_dispersion.shape[1]
+        self.k_mean, self.k_extra = self.exog.shape[1], self.exog_dispersion.shape[1]
         self.data.xnames = [*self.data.xnames, *(PREFIX + name for name in names)]
         check_offset_scale(self.total_offset(), rows)
         self._init_keys.extend(["exog_dispersion", "weights"])
         self._null_drop_keys = ["exog_dispersion"]
-
-    def _get_exogs(self) -> tuple[FloatArray, FloatArray]:
-        return self.exog, self.exog_dispersion
-
-    def total_offset(self) -> FloatArray:
-        """Offset and log exposure of the rows of the model."""
-        total = np.zeros(self.exog.shape[0])
-        for name in ("offset", "exposure"):
-            total = total + getattr(self, name, 0.0)
-        return np.asarray(total)
-
-    def _frequencies(self) -> FloatArray:
-        return np.asarray(getattr(self, "weights", np.ones(self.exog.shape[0])))
-
-    def _predictors(self, params: ArrayLike) -> tuple[FloatArray, FloatArray]:
-        theta, p = np.asarray(params, dtype=np.float64), self.exog.shape[1]
-        return self.total_offset() + self.exog @ theta[:p], self.exog_dispersion @ theta[p:]
-
-    def loglikeobs(self, params: ArrayLike) -> FloatArray:
-        """Log-likelihood of each observation, times its weight, at ``[beta, gamma]``."""
-        return self._frequencies() * loglik(self.endog, *self._predictors(params))
-
-    def loglike(self, params: ArrayLike) -> float:
-        """Log-likelihood at ``[beta, gamma]``."""
-        return float(self.loglikeobs(params).sum())
-
-    def score_hessian_factor(
-        self, params: ArrayLike, return_hessian: bool = False, observed: bool = True
-    ) -> Any:
-        """Derivatives by the linear predictors, observation by observation.
-
-        Parameters
-        ----------
-        params : array_like, shape (p + q,)
-            Coefficients ``[beta, gamma]``.
-        return_hessian : bool
-            Whether to give the second derivatives too.
-        observed : bool
-            Only the observed ones are offered.
-
-        Returns
-        -------
-        tuple of ndarray
-            By log mean and log size; then the second derivatives, if wanted.
-        """
-        if not observed:
-            msg = "expected second derivatives are offered as cov_type='eim' only."
-            raise UnavailableError(msg)
-        factors = score(self.endog, *self._predictors(params)) * self._frequencies()[:, None]
-        first, second = tuple(factors.T[:2]), tuple(factors.T[2:])
-        return (first, second) if return_hessian else first
-
-    def score_factor(self, params: ArrayLike) -> Any:
-        """First derivatives by log mean and log size, observation by observation."""
-        return self.score_hessian_factor(params)
-
-    def hessian_factor(self, params: ArrayLike, observed: bool = True) -> Any:
-        """Second derivatives by the linear predictors, observation by observation."""
-        return self.score_hessian_factor(params, return_hessian=True, observed=observed)[1]
-
-    def score_obs(self, params: ArrayLike) -> FloatArray:
-        """Scores of each observation, shape (n, p + q)."""
-        by_eta, by_zeta = self.score_factor(params)
-        return np.hstack([by_eta[:, None] * self.exog, by_zeta[:, None] * self.exog_dispersion])
-
-    def score(self, params: ArrayLike) -> FloatArray:
-        """Gradient of the log-likelihood."""
-        return np.asarray(self.score_obs(params).sum(axis=0))
-
-    def hessian(self, params: ArrayLike) -> FloatArray:
-        """Hessian of the log-likelihood."""
-        x, z = self._get_exogs()
-        mean, cross, size = self.hessian_factor(params)
-        mixed = x.T @ (cross[:, None] * z)
-        return np.block([[x.T @ (mean[:, None] * x), mixed], [mixed.T, z.T @ (size[:, None] * z)]])
 
     # Prediction -----------------------------------------------------------------------------
 
@@ -255,10 +144,15 @@ class NegBinLikelihood(CountModel):
         """
         check_choice("which", which, WHICH)
         # Not made real: statsmodels differentiates predictions by complex steps.
-        theta, p = np.asarray(params), self.exog.shape[1]
+        theta, p = self.check_params(params), self.k_mean
+        if exog is None:
+            self.require_data()
+        else:
+            exog = design_rows("exog", exog, p)
         if which in ("dispersion", "linear-dispersion"):
             zeta = self.size_rows(exog, exog_dispersion) @ theta[p:]
-            return np.exp(zeta) if which == "dispersion" else zeta
+            with np.errstate(over="ignore"):  # a size of infinity is one
+                return np.exp(zeta) if which == "dispersion" else zeta
         linear = super().predict(theta, exog, exposure, offset, which="linear")
         if which == "linear":
             return np.asarray(linear)
@@ -267,18 +161,8 @@ class NegBinLikelihood(CountModel):
         zeta = self.size_rows(exog, exog_dispersion) @ theta[p:]
         if which == "var":
             return np.exp(linear) + np.exp(2.0 * linear - zeta)
-        counts = np.arange(self.endog.max() + 1) if y_values is None else np.asarray(y_values)
+        counts = counts_asked(y_values, self.endog[self.frequencies() > 0])
         return np.exp(loglik(counts, linear[:, None], zeta[:, None]))
-
-    @staticmethod
-    def new_offset(offset: Any, exposure: Any, rows: int) -> FloatArray:
-        """Offset of new rows."""
-        total = np.zeros(rows)
-        if offset is not None:
-            total = total + np.asarray(offset, dtype=np.float64)
-        if exposure is not None:
-            total = total + np.log(np.asarray(exposure, dtype=np.float64))
-        return total
 
     def null_arguments(self) -> dict[str, Any]:
         """What a model without covariates takes over from this one."""
@@ -287,19 +171,19 @@ class NegBinLikelihood(CountModel):
 
     def size_rows(self, exog: ArrayLike | None, exog_dispersion: ArrayLike | None) -> FloatArray:
         """Rows of the design of the size that go with rows of that of the mean."""
+        rows = self.exog if exog is None else np.atleast_2d(np.asarray(exog))
         if exog_dispersion is not None:
-            return np.atleast_2d(np.asarray(exog_dispersion, dtype=np.float64))
+            z = design_rows("exog_dispersion", exog_dispersion, self.k_extra)
+            if z.shape[0] != rows.shape[0]:
+                msg = f"exog_dispersion has {z.shape[0]} rows and exog {rows.shape[0]}."
+                raise AlignmentError(msg)
+            return z
         if exog is None:
             return self.exog_dispersion
         if not self.exog_dispersion.size or np.ptp(self.exog_dispersion, axis=0).any():
             msg = "new rows need exog_dispersion too, since the size depends on covariates."
             raise AlignmentError(msg)
-        rows = np.atleast_2d(np.asarray(exog)).shape[0]
-        return np.repeat(self.exog_dispersion[:1], rows, axis=0)
-
-    def _deriv_mean_dparams(self, params: ArrayLike) -> FloatArray:
-        mean = self.predict(params)
-        return np.hstack([mean[:, None] * self.exog, np.zeros_like(self.exog_dispersion)])
+        return np.repeat(self.exog_dispersion[:1], rows.shape[0], axis=0)
 
     def get_distribution(
         self,

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from nbglm.clusters import covariance_rule
 from nbglm.counts import Counts, read_counts
 from nbglm.design import Design, build_design
-from nbglm.exceptions import InputTypeError, check_choice, did_you_mean
+from nbglm.exceptions import InputTypeError, check_choice
 from nbglm.negbin import fit_design, frequency_weights
 from nbglm.offset import offset_rules
 from nbglm.predictor import matrix_predictor
@@ -27,6 +27,7 @@ from nbglm.single.reading import (
     require_columns,
     require_exposure,
 )
+from nbglm.single.refused import refuse_unknown_options
 from nbglm.single.results import NegBinModelResults, NegBinModelResultsWrapper
 
 __all__ = ["NegBinModel", "gene_results"]
@@ -34,10 +35,6 @@ __all__ = ["NegBinModel", "gene_results"]
 FloatArray = NDArray[np.float64]
 
 _MISSING = ("none", "drop", "raise")
-_OPTIMISER_OPTIONS = (
-    *("start_params", "method", "maxiter", "full_output", "disp", "callback", "retall"),
-    *("skip_hessian", "warn_convergence", "optim_score", "tol", "gtol", "use_t"),
-)
 
 
 def _labelled(matrix: Any, names: list[str], index: pd.Index) -> pd.DataFrame:
@@ -268,26 +265,30 @@ class NegBinModel(NegBinLikelihood):
         ------
         CountsError
             If the response does not hold counts.
-        TypeError
+        InputTypeError
             If an option is unknown to statsmodels too.
+        UnavailableError
+            If the data were removed, or an option asks for what is not offered.
         RankError
             If a design has aliased columns and ``rank_deficient="raise"``.
         """
-        for name in ignored:
-            if name not in _OPTIMISER_OPTIONS:
-                msg = f"fit() has no argument {name!r}."
-                known = ("cov_type", "cov_kwds", *_OPTIMISER_OPTIONS)
-                raise InputTypeError(msg + did_you_mean(name, known))
+        refuse_unknown_options("fit()", ignored)
+        self.require_data()
+        if not isinstance(cov_type, str):
+            msg = (
+                f"fit() takes cov_type first, not {type(cov_type).__name__}; start_params and "
+                f"other options of optimisers are keywords, and none is needed."
+            )
+            raise InputTypeError(msg)
         counts, design = self._data_and_design()
-        kind = "oim" if cov_type == "nonrobust" else cov_type
         tables = fit_design(
             counts,
             design,
             getattr(self, "weights", None),
-            covariance_rule(kind, cov_kwds, counts.obs),
+            covariance_rule(cov_type, cov_kwds, counts.obs),
             rank_deficient=rank_deficient,
         )
-        return NegBinModelResultsWrapper(NegBinModelResults(self, tables, 0))
+        return NegBinModelResultsWrapper(NegBinModelResults(self, tables))
 
 
 def gene_results(tables: NegBinResults, position: int) -> NegBinModelResultsWrapper:
@@ -304,7 +305,8 @@ def gene_results(tables: NegBinResults, position: int) -> NegBinModelResultsWrap
     -------
     NegBinModelResultsWrapper
     """
-    counts = tables.counts
-    endog = pd.Series(counts.gene(position), counts.cells, name=str(counts.genes[position]))
-    model = NegBinModel.of_design(endog, tables.design, tables.weights)
-    return NegBinModelResultsWrapper(NegBinModelResults(model, tables, position))
+    one = tables.one_gene(position)
+    counts = one.counts
+    endog = pd.Series(counts.gene(0), counts.cells, name=str(counts.genes[0]))
+    model = NegBinModel.of_design(endog, one.design, one.weights)
+    return NegBinModelResultsWrapper(NegBinModelResults(model, one))

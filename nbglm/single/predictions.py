@@ -8,20 +8,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from statsmodels.base._prediction_inference import (
-    PredictionResultsBase,
-    PredictionResultsMonotonic,
-)
 from statsmodels.discrete.discrete_model import CountResults
 
 from nbglm.contrasts import estimable
-from nbglm.exceptions import check_choice
+from nbglm.exceptions import AlignmentError, OptionError, UnavailableError, check_choice
 from nbglm.hypotheses import distinct_rows
 from nbglm.likelihood import loglik, score
 from nbglm.prediction import predict
 from nbglm.quantities import embedded
 from nbglm.results import NegBinResults
+from nbglm.single.intervals import LinearPredictions, LogPredictions, Predicted
 from nbglm.single.likelihood import WHICH
+from nbglm.single.newrows import (
+    average_weights,
+    counts_asked,
+    design_rows,
+    offset_of_rows,
+    row_index,
+)
 
 if TYPE_CHECKING:
     from nbglm.single.model import NegBinModel
@@ -36,8 +40,15 @@ class Predictions(CountResults):
 
     model: NegBinModel
     gene_name: str
+    status: str
+    converged: bool
+    coef_status: pd.Series
+    cov_params_default: FloatArray
     _tables: NegBinResults
-    _position: int
+
+    @property
+    def _has_data(self) -> bool:
+        return self._tables.counts.n_cells > 0
 
     def _rows(
         self,
@@ -51,29 +62,49 @@ class Predictions(CountResults):
         """Designs and offset of new rows, or of those of the fit."""
         model = self.model
         if exog is None:
-            total = model.total_offset()
+            if not self._has_data:
+                msg = "the data were removed; pass the rows to predict for (exog)."
+                raise UnavailableError(msg)
+            total, labels = model.total_offset(), self._row_labels
             if offset is not None or exposure is not None:
-                total = model.new_offset(offset, exposure, total.size)
-            return model.exog, model.size_rows(None, exog_dispersion), total, self._row_labels
+                index = pd.RangeIndex(total.size) if labels is None else labels
+                total = offset_of_rows(offset, exposure, index)
+            return model.exog, model.size_rows(None, exog_dispersion), total, labels
         design = self._tables.design
         if transform and hasattr(model, "formula"):
+            if exog_dispersion is not None:
+                msg = (
+                    "the formulas make the rows of the dispersion from exog; pass "
+                    "transform=False for rows of both designs."
+                )
+                raise OptionError(msg)
             frame = pd.DataFrame(exog)
             x, z, total = design.replay(frame, offset, exposure)
             return x, z, total, frame.index
-        x = np.atleast_2d(np.asarray(exog, dtype=np.float64))
+        x = design_rows("exog", exog, len(design.mean.terms))
         z = model.size_rows(x, exog_dispersion)
-        return x, z, model.new_offset(offset, exposure, x.shape[0]), getattr(exog, "index", None)
+        labels = row_index(exog)
+        index = pd.RangeIndex(x.shape[0]) if labels is None else labels
+        return x, z, offset_of_rows(offset, exposure, index), labels
 
     @property
     def _row_labels(self) -> pd.Index | None:
         labels = self.model.data.row_labels
         return None if labels is None else pd.Index(labels)
 
+    def _counts_asked(self, y_values: Any) -> NDArray[Any]:
+        if y_values is None and not self._has_data:
+            msg = "the data were removed; pass y_values, the counts whose probabilities to give."
+            raise UnavailableError(msg)
+        counts = np.zeros(0) if y_values is not None else self.model.endog
+        return counts_asked(
+            y_values, counts[self.model.frequencies() > 0] if counts.size else counts
+        )
+
     def _mean_and_size(
         self, x: FloatArray, z: FloatArray, offset: FloatArray
     ) -> tuple[FloatArray, FloatArray]:
-        one = slice(self._position, self._position + 1)
-        mean, size = predict(self._tables.arrays, x, z, offset, one)
+        mean, size = predict(self._tables.arrays, x, z, offset, slice(0, 1))
         return mean[:, 0], size[:, 0]
 
     def predict(
@@ -123,9 +154,8 @@ class Predictions(CountResults):
         if which == "prob":
             from nbglm.distribution import negbin
 
-            y = np.arange(self.model.endog.max() + 1) if y_values is None else y_values
-            table = negbin.pmf(np.asarray(y), mean[:, None], size[:, None])
-            return pd.DataFrame(table, index, np.asarray(y))
+            y = self._counts_asked(y_values)
+            return pd.DataFrame(negbin.pmf(y, mean[:, None], size[:, None]), index, y)
         with np.errstate(divide="ignore", invalid="ignore"):
             values = {
                 "mean": mean,
@@ -161,7 +191,8 @@ class Predictions(CountResults):
         average : bool
             Average over the rows, with `agg_weights`.
         agg_weights : array_like, optional
-            Weights of the average.
+            Weights of the average, not normalised. Frequency weights of the fit enter the average
+            over its rows besides.
 
         Returns
         -------
@@ -173,17 +204,17 @@ class Predictions(CountResults):
             exog, exog_dispersion, offset, exposure, transform=transform
         )
         labels = index if row_labels is None else row_labels
+        if labels is not None and len(labels) != x.shape[0]:
+            msg = f"row_labels has {len(labels)} labels for {x.shape[0]} rows."
+            raise AlignmentError(msg)
         if which in ("var", "prob") or average:
-            return self._by_delta_method(which, x, z, total, y_values, labels, average, agg_weights)
+            # Rows of the data count by their weights, new ones once each.
+            frequency = self.model.frequencies() if exog is None else np.ones(x.shape[0])
+            share = average_weights(agg_weights, frequency) if average else None
+            return self._by_delta_method(which, x, z, total, y_values, labels, share)
         linear, error = self._linear_with_error(x, z, total, of_mean=which in ("mean", "linear"))
-        if which.startswith("linear"):
-            return PredictionResultsMonotonic(
-                linear, error**2, linear, error, np.asarray, np.ones_like, row_labels=labels
-            )
-        value = np.exp(linear)
-        return PredictionResultsMonotonic(
-            value, (value * error) ** 2, linear, error, np.exp, np.exp, row_labels=labels
-        )
+        kind = LinearPredictions if which.startswith("linear") else LogPredictions
+        return kind(linear, error, labels)
 
     def _by_delta_method(
         self,
@@ -193,31 +224,36 @@ class Predictions(CountResults):
         offset: FloatArray,
         y_values: Any,
         labels: Any,
-        average: bool,
-        agg_weights: Any,
-    ) -> PredictionResultsBase:
+        share: FloatArray | None,
+    ) -> Predicted:
         """Predictions, or their average, with errors from derivatives by the coefficients."""
         value, slopes = self._value_and_slopes(which, x, z, offset, y_values)
         # Where an estimate is infinite there is no standard error.
-        told = np.logical_and(*(self._told(x, z, of_mean=part) for part in (True, False)))
+        of_mean, of_size = "dispersion" not in which, which not in ("mean", "linear")
+        parts = [part for part, needed in ((True, of_mean), (False, of_size)) if needed]
+        told = np.all([self._told(x, z, of_mean=part) for part in parts], axis=0)
         slopes[~told] = np.nan
-        if average:
-            weight = np.ones(x.shape[0]) if agg_weights is None else np.asarray(agg_weights)
-            weight = weight / x.shape[0]  # as in statsmodels: weights are not normalised
-            value, slopes = np.atleast_1d(weight @ value), np.tensordot(weight, slopes, axes=1)
+        if share is not None:
+            used = share != 0.0
+            value = np.atleast_1d(share[used] @ value[used])
+            slopes = np.tensordot(share[used], slopes[used], axes=1)
             labels = None
         elif value.ndim == 2:
-            y = np.arange(value.shape[1]) if y_values is None else y_values
+            y = self._counts_asked(y_values)
             rows = np.arange(value.shape[0]) if labels is None else labels
             labels = pd.MultiIndex.from_product([rows, y], names=[None, "y"])
         slopes = slopes.reshape(value.size, -1)
-        variance = ((slopes @ self._tables.root[self._position]) ** 2).sum(axis=1)
-        return PredictionResultsBase(value.ravel(), variance, row_labels=labels)
+        variance = ((slopes @ self._tables.root[0]) ** 2).sum(axis=1)
+        return Predicted(value.ravel(), variance, row_labels=labels)
 
     def _told(self, x: FloatArray, z: FloatArray, *, of_mean: bool) -> NDArray[np.bool_]:
         """Which rows have a finite log mean or log size."""
         tables = self._tables
         rows = embedded(tables, x if of_mean else z, "mean" if of_mean else "dispersion")
+        if not self._has_data:
+            # All that is left to say: which coefficients have errors.
+            unknown = ~np.isfinite(np.diag(self.cov_params_default))
+            return ~(rows[:, unknown] != 0.0).any(axis=1)
         told = estimable(tables.arrays, *distinct_rows(tables), rows)
         return (told & tables.covariances.identified(rows))[0]
 
@@ -231,7 +267,7 @@ class Predictions(CountResults):
             eta, zeta = np.log(mean), np.log(size)
             square = mean**2 / size
         if which == "prob":
-            y = np.arange(self.model.endog.max() + 1) if y_values is None else np.asarray(y_values)
+            y = self._counts_asked(y_values)
             factors = score(y, eta[:, None], zeta[:, None])
             value = np.exp(loglik(y, eta[:, None], zeta[:, None]))
             by_eta, by_zeta = value * factors[..., 0], value * factors[..., 1]
@@ -251,7 +287,7 @@ class Predictions(CountResults):
     ) -> tuple[FloatArray, FloatArray]:
         """Log means or log sizes with their standard errors; NaN where these do not exist."""
         tables, p = self._tables, x.shape[1]
-        root = tables.root[self._position]
+        root = tables.root[0]
         error = np.linalg.norm(x @ root[:p] if of_mean else z @ root[p:], axis=1)
         error[~self._told(x, z, of_mean=of_mean)] = np.nan
         with np.errstate(divide="ignore"):

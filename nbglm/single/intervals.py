@@ -1,0 +1,75 @@
+"""Predictions with intervals in statsmodels' form, for levels that are levels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from statsmodels.base._prediction_inference import (
+    PredictionResultsBase,
+    PredictionResultsMonotonic,
+)
+
+from nbglm.levels import check_alpha
+
+__all__ = ["LinearPredictions", "LogPredictions", "Predicted"]
+
+FloatArray = NDArray[np.float64]
+
+
+def _exp(values: FloatArray) -> FloatArray:
+    """Exponentials, of which large ones are infinite."""
+    with np.errstate(over="ignore"):
+        return np.exp(values)
+
+
+class Predicted(PredictionResultsBase):
+    """Predictions whose intervals are symmetric."""
+
+    def conf_int(self, *, alpha: float = 0.05, **options: Any) -> FloatArray:
+        """Confidence intervals, as in statsmodels."""
+        check_alpha(alpha)
+        return np.asarray(super().conf_int(alpha=alpha, **options))
+
+
+class _Monotonic(PredictionResultsMonotonic):
+    def conf_int(self, method: str = "endpoint", alpha: float = 0.05, **options: Any) -> FloatArray:
+        """Confidence intervals, as in statsmodels."""
+        check_alpha(alpha)
+        return np.asarray(super().conf_int(method, alpha, **options))
+
+
+class LogPredictions(_Monotonic):
+    """Positive predictions, whose intervals are made on the log scale.
+
+    Parameters
+    ----------
+    linear, error : ndarray
+        Their logarithms, with standard errors.
+    labels : Index or None
+        Labels of the rows.
+    """
+
+    def __init__(self, linear: FloatArray, error: FloatArray, labels: Any) -> None:
+        value = _exp(linear)
+        with np.errstate(over="ignore", invalid="ignore"):
+            variance = (value * error) ** 2
+        super().__init__(value, variance, linear, error, _exp, _exp, row_labels=labels)
+
+
+class LinearPredictions(_Monotonic):
+    """Logarithms that were predicted.
+
+    Parameters
+    ----------
+    linear, error : ndarray
+        With their standard errors.
+    labels : Index or None
+        Labels of the rows.
+    """
+
+    def __init__(self, linear: FloatArray, error: FloatArray, labels: Any) -> None:
+        super().__init__(
+            linear, error**2, linear, error, np.asarray, np.ones_like, row_labels=labels
+        )
