@@ -36,7 +36,7 @@ LR_COLUMNS = (*("statistic", "df", "p_value", "log_p_value", "p_adjusted", "refe
 
 # Length of a column outside a space that puts it outside, relative to its deviations from the mean
 # and to its own: a date in seconds hardly varies beside its size.
-_OUTSIDE, _ROUNDING = 1e-7, 1e-14
+_OUTSIDE, _ROUNDING = 1e-7, 1e-12
 _LOWER = 1e-3  # by which a larger model may end below a smaller one before anybody is told
 
 
