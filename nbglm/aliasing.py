@@ -16,15 +16,23 @@ from nbglm.predictor import LinearPredictor
 from nbglm.problem import idle_directions
 from nbglm.status import COEF_STATUS
 
-__all__ = ["as_combination", "combination", "lines_about_columns", "terms_without_columns"]
+__all__ = [
+    "as_combination",
+    "combination",
+    "lines_about_columns",
+    "reasons_of_aliases",
+    "terms_without_columns",
+]
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
 _MOST_SHOWN = 4  # reasons in a line
 _ALIASED = COEF_STATUS.index("aliased")
+_ROUNDING = 1e-11
 _EASILY_READ = 4  # columns in a combination
-_AFFORDABLE = 1e9  # multiplications, about a second
+_MOST_COLUMNS = 200  # of a design in which combinations are looked for
+_MOST_ROWS = 20_000  # in which they are looked for; they are tried on all
 
 
 def combination(weights: FloatArray, terms: tuple[str, ...]) -> str:
@@ -54,6 +62,23 @@ def combination(weights: FloatArray, terms: tuple[str, ...]) -> str:
     return text
 
 
+def _combinations(matrix: FloatArray) -> FloatArray:
+    """Combinations of columns that are 0 on every row, shape (columns, combinations).
+
+    They are looked for in some of the rows where there are many; those that do not hold on the
+    others are left out.
+    """
+    if not matrix.shape[0]:
+        return np.zeros((matrix.shape[1], 0))
+    some = matrix[:: -(-matrix.shape[0] // _MOST_ROWS)]
+    directions = idle_directions(np.unique(some, axis=0))
+    if some.shape[0] == matrix.shape[0]:
+        return directions
+    left = np.abs(matrix @ directions).max(axis=0)
+    terms = np.abs(matrix).max(axis=0) @ np.abs(directions)
+    return directions[:, left <= _ROUNDING * terms]
+
+
 def as_combination(predictor: LinearPredictor, rows: BoolArray, term: str) -> str | None:
     """A term as a combination of the others on some rows.
 
@@ -73,7 +98,7 @@ def as_combination(predictor: LinearPredictor, rows: BoolArray, term: str) -> st
     size = np.abs(matrix).max(axis=0, initial=0.0)
     if size[predictor.terms.index(term)] == 0.0:
         return f"{term} = 0"
-    directions = idle_directions(np.unique(matrix, axis=0))
+    directions = _combinations(matrix)
     # A direction that moves a column of zeros says nothing of the others.
     useful = directions[:, ~(directions[size == 0.0] != 0.0).any(axis=0)]
     return _first_combination(useful, predictor.terms, term)
@@ -92,9 +117,7 @@ def _reasons(predictor: LinearPredictor, aliased: BoolArray) -> Iterator[str]:
     """Why each of the aliased columns is, in the order of the design."""
     matrix, terms = predictor.matrix, predictor.terms
     size = np.abs(matrix).max(axis=0, initial=0.0)
-    directions = np.zeros((len(terms), 0))
-    if 0 < matrix.shape[0] * matrix.shape[1] ** 2 < _AFFORDABLE:
-        directions = idle_directions(np.unique(matrix, axis=0))
+    directions = _combinations(matrix) if len(terms) <= _MOST_COLUMNS else np.zeros((len(terms), 0))
     for j in np.flatnonzero(aliased):
         term = terms[j]
         own = directions[:, directions[j] != 0.0]

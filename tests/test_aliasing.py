@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 import nbglm
-from nbglm.aliasing import lines_about_columns
+from nbglm.aliasing import lines_about_columns, reasons_of_aliases
+from nbglm.design import build_design
 from nbglm.status import COEF_STATUS
 
 N = 90
@@ -113,6 +114,21 @@ def test_reasons_hold_on_every_row():
             else:
                 total += float(part)
         np.testing.assert_allclose(total, values[term], atol=1e-12)
+
+
+def test_combinations_are_tried_on_all_rows():
+    rows = 100_000
+    wide = pd.DataFrame({"x": RNG.normal(size=rows), "z": RNG.normal(size=rows)})
+    wide["sum"] = wide["x"] + wide["z"]
+    wide["nearly"] = wide["x"] - wide["z"]
+    wide.loc[77_777, "nearly"] = 5.0  # no row that is looked at
+    wide["rare"] = np.arange(rows) == 11_113
+    wide["also"] = wide["nearly"] + wide["rare"]
+    design = build_design("~ x + z + nearly + sum + also + rare", wide)
+    aliased = np.array(["sum" in term or "also" in term for term in design.mean.terms] + [False])
+    assert aliased.sum() == 2
+    said = reasons_of_aliases(design, aliased)
+    assert said == {"mean": ["sum = x + z", "also"]}
 
 
 def test_without_data_the_names_remain():
