@@ -74,7 +74,8 @@ class NegBinRegressionSimulator:
         data : AnnData or table
             Counts, cells x genes.
         formula : str or mapping
-            Mean formula, or formulas for ``mean`` and ``dispersion``.
+            Mean formula, or formulas for ``mean`` and ``dispersion``. They are evaluated as Python
+            unless ``scope="columns"`` is among the options.
         **options
             Further options of :func:`nbglm.fit_negbin`.
 
