@@ -154,9 +154,12 @@ def _limit(problem: Problem, fit: Resolved) -> dict[str, object]:
     status = _coef_status(problem, fit, direction)
     coef = np.where(direction != 0.0, np.copysign(np.inf, direction), finite)
     coef[status == _COEF["not_identified"]] = np.nan
-    if not problem.projection.size:
+    if problem.projection.size:
+        # They have numbers, or go to infinity with the columns that they depend on.
+        status[problem.aliased & (status == _COEF["ok"])] = _COEF["aliased"]
+    else:
         coef[problem.aliased] = np.nan
-    status[problem.aliased] = _COEF["aliased"]
+        status[problem.aliased] = _COEF["aliased"]
     return {
         "coef": coef,
         "finite": finite,

@@ -50,7 +50,7 @@ def predict(
     mean : ndarray, shape (cells, genes)
         0 where the counts are separated, for genes without a count, and where a size of 0 leaves
         the mean without a bound (every draw is 0 there). Infinite only on rows that raise a
-        separated direction, which no row of the data did.
+        separated direction, which no row of the data with a positive weight did.
     size : ndarray, shape (cells, genes)
         Infinite at a Poisson limit. Where nothing is known of a size (cells that are separated in
         the mean, genes without a count) it is some finite number, and no prediction depends on it.

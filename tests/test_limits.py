@@ -189,3 +189,34 @@ def test_profiles_scale_with_the_weights(rng):
     lower, upper = many.gene("overdispersed").conf_int(method="profile").loc["x"]
     wald = many.conf_int()["beta"]["overdispersed"].loc["x"]
     np.testing.assert_allclose([lower, upper], wald, rtol=1e-3)
+
+
+# Coefficients ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", ["~ 1", "~ g", "~ w + copy"])
+def test_an_infinite_coefficient_says_why_in_every_convention(rng, size):
+    obs = pd.DataFrame(
+        {"g": np.resize(["a", "b", "c"], 60), "w": np.resize([0.0, 1.0, 1.0, 0.0], 60)}
+    )
+    obs["copy"] = 3 * obs["w"] - 1
+    counts = pd.DataFrame(
+        {
+            "silent": np.where(obs["w"] == 1.0, 0, rng.poisson(3.0, 60)),
+            "even": 2 + rng.binomial(3, 0.5, 60),
+        }
+    )
+    for convention in ("drop", "min_norm"):
+        results = nbglm.fit_negbin(
+            counts,
+            {"mean": "~ w + copy", "dispersion": size},
+            obs=obs,
+            rank_deficient=convention,
+            progress=False,
+        )
+        for part in ("beta", "gamma"):
+            limits = results.coef_status[part].isin(["separated", "poisson_limit"])
+            pd.testing.assert_frame_equal(np.isinf(results.params[part]), limits)
+        assert np.isinf(results.params["beta"]["silent"]).sum() == (
+            1 if convention == "drop" else 3
+        )

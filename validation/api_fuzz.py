@@ -155,6 +155,16 @@ def check_predictions(tables: dict[str, pd.DataFrame]) -> Iterator[str]:
                 yield f"{name} outside its interval"
 
 
+def of_used_cells(res: nbglm.NegBinResults, predicted: Any) -> Any:
+    """Without the cells of weight 0, which are new to the fit and may lie where it has no bound."""
+    if res.weights is None:
+        return predicted
+    used = np.asarray(res.weights) > 0
+    if isinstance(predicted, dict):
+        return {name: table[used] for name, table in predicted.items()}
+    return predicted[used]
+
+
 # What a fit is asked -----------------------------------------------------------------------------
 
 
@@ -220,9 +230,12 @@ def check_limits(res: nbglm.NegBinResults, method: str) -> Iterator[str]:
 
 def predictions(res: nbglm.NegBinResults, seed: int) -> Iterator[tuple[str, Check]]:
     """Means, sizes and draws."""
-    yield "predict", lambda: check_predictions(res.predict())
-    yield "predict interval", lambda: check_predictions(res.predict(interval=0.9))
-    yield "resid_pearson", lambda: check_numbers(res.resid_pearson)
+    yield "predict", lambda: check_predictions(of_used_cells(res, res.predict()))
+    yield (
+        "predict interval",
+        lambda: check_predictions(of_used_cells(res, res.predict(interval=0.9))),
+    )
+    yield "resid_pearson", lambda: check_numbers(of_used_cells(res, res.resid_pearson))
     yield "sample", lambda: check_numbers(res.sample(seed=seed).X.toarray(), finite=True)
 
 
@@ -290,7 +303,7 @@ def questions(
         def robust(cov_type: str = cov_type, kwds: dict[str, str] | None = kwds) -> Iterator[str]:
             other = res.with_cov(cov_type, kwds)
             yield from check_table(other.to_frame())
-            yield from check_predictions(other.predict(interval=0.9))
+            yield from check_predictions(of_used_cells(other, other.predict(interval=0.9)))
             for name, check in gene_wise(other):
                 if name != "overdispersion_test":
                     yield from (f"{name}: {wrong}" for wrong in check())
