@@ -63,11 +63,13 @@ def open_source(matrix: Any) -> Source | None:
     dask = hasattr(matrix, "__dask_graph__")
     if dask and not hasattr(matrix, "blocks"):  # other collections than arrays
         return None
-    shape = tuple(matrix.shape)
-    if len(shape) != 2:
-        msg = f"data must have two dimensions, cells x genes; its shape is {shape}."
-        raise CountsError(msg)
-    return Dasked.of(matrix) if dask else Dense(matrix, f"the array{place_of(matrix)}")
+    where = f"the array{place_of(matrix)}"
+    with _read_failures(where):
+        shape = tuple(matrix.shape)
+        if len(shape) != 2:
+            msg = f"data must have two dimensions, cells x genes; its shape is {shape}."
+            raise CountsError(msg)
+        return Dasked.of(matrix) if dask else Dense(matrix, where)
 
 
 @contextmanager

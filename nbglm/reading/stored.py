@@ -29,9 +29,19 @@ __all__ = ["Compressed", "Dense"]
 IntArray = NDArray[np.int64]
 
 
+def _chunks(array: Any) -> tuple[int, ...] | None:
+    """Shape of the stored chunks, if the array says one that could be."""
+    chunks = getattr(array, "chunks", None)
+    if not isinstance(chunks, tuple | list) or len(chunks) != len(array.shape):
+        return None
+    if not all(isinstance(size, int | np.integer) and size > 0 for size in chunks):
+        return None
+    return tuple(int(size) for size in chunks)
+
+
 def _chunk_bytes(array: Any) -> int:
     """Bytes of one stored chunk, which is unpacked as a whole however little of it is read."""
-    chunks = getattr(array, "chunks", None)
+    chunks = _chunks(array)
     if not chunks:
         return 0
     entries = np.minimum(np.array(chunks), np.array(array.shape)).prod()
@@ -192,8 +202,8 @@ class Dense:
 
     def _chunk(self) -> tuple[int, int]:
         rows, columns = self.shape
-        height, width = self.array.chunks or (1, columns)
-        return min(int(height), rows), min(int(width), columns)
+        height, width = _chunks(self.array) or (1, columns)
+        return min(height, rows), min(width, columns)
 
     @property
     def fixed(self) -> int:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from nbglm.exceptions import CountsError
-from nbglm.reading.validity import check_dtype
+from nbglm.reading.validity import check_dtype, refuse_masked
 
 __all__ = [
     "SPARSE",
@@ -180,6 +180,7 @@ def _from_parts(
 
 
 def _sound_compressed(matrix: Any, where: str) -> sparse.csr_matrix | sparse.csc_matrix:
+    refuse_masked(matrix.data)
     data, indices = np.asarray(matrix.data), np.asarray(matrix.indices)
     if data.ndim != 1 or data.shape != indices.shape:
         why = f"it has {indices.size} indices for {data.size} values"

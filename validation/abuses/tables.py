@@ -453,6 +453,20 @@ def fewer_values_than_indices() -> None:
     fit(by_hand("csr", data=lambda data: data[:-4]))
 
 
+@refused(CountsError, "masked entries")
+def masked_values_of_a_sparse_matrix() -> None:
+    fit(by_hand("csr", data=lambda data: np.ma.array(data, mask=data > 3)))
+
+
+@answered
+def entries_that_are_said_to_be_in_order_and_are_not() -> None:
+    parts = np.array([1, 1, 2, 1, 1]), np.array([5, 5, 1, 0, 3]), np.array([0, 3, 4, 5])
+    matrix = sparse.csc_matrix(parts, shape=(CELLS, 3))
+    wanted = fit(matrix.toarray()).llf.tolist()
+    matrix.has_canonical_format = True
+    assert fit(matrix).llf.tolist() == wanted
+
+
 @refused(CountsError, "damaged", "float64")
 def indices_that_are_floats() -> None:
     fit(by_hand("csr", indices=lambda indices: indices + 0.5))
@@ -560,6 +574,18 @@ def a_sparse_group_with_an_index_outside() -> None:
         fit(file["X"])
 
 
+@refused(CountsError, "two dimensions", "()")
+def a_number_in_a_file() -> None:
+    with stored("number") as file:
+        fit(file.create_dataset("number", data=5.0))
+
+
+@refused(CountsError, "nothing.h5")
+def a_place_for_an_array_in_a_file() -> None:
+    with stored("nothing") as file:
+        fit(file.create_dataset("empty", data=h5py.Empty("f")))
+
+
 @refused(CountsError, "closed", "open it again")
 def a_group_of_a_closed_file() -> None:
     with stored("closed") as file:
@@ -647,6 +673,28 @@ def a_chunk_that_cannot_be_computed() -> None:
         raise OSError(msg)
 
     fit(lazy(burn))
+
+
+class Sliced:
+    """An array that anybody could write: a shape, a dtype, chunks and slices."""
+
+    def __init__(self, values: np.ndarray, chunks: object, rows: int = CELLS) -> None:
+        self.values, self.chunks = values, chunks
+        self.shape, self.dtype = (rows, values.shape[1]), values.dtype
+
+    def __getitem__(self, part: object) -> np.ndarray:
+        return self.values[part]
+
+
+@answered
+def chunks_that_could_not_be() -> None:
+    for chunks in (None, (0, 0), (-1, 3), "auto", (1, 2, 3), ((10, 10, 10, 10), (3,))):
+        same(Sliced(counts, chunks))
+
+
+@refused(CountsError, "(30, 3)", "(40, 3) was promised")
+def fewer_rows_than_promised() -> None:
+    fit(Sliced(counts[:30], None))
 
 
 @refused(CountsError, "compute_chunk_sizes")
