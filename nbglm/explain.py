@@ -114,12 +114,14 @@ class _Gene:
         if direction.any():
             yield (
                 f"The log mean falls without end along {combination(direction, terms)}: on "
-                f"{self.which(self.mean == 0)}, whose counts are all 0."
+                f"{self.which((self.mean == 0) & (self.weight > 0))}, whose counts are all 0."
             )
 
     def sizes(self, direction: FloatArray) -> Iterator[str]:
         along = combination(direction, self.design.dispersion.terms)
-        raised, lowered = np.isinf(self.size), self.size == 0
+        # Cells of weight 0 are no evidence, and lie anywhere.
+        counted = self.weight > 0
+        raised, lowered = np.isinf(self.size) & counted, (self.size == 0) & counted
         if not direction.any():
             return
         if raised.any():

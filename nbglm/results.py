@@ -80,13 +80,15 @@ class NegBinResults(FitInference):
     def resid_pearson(self) -> pd.DataFrame:
         """Pearson residuals ``(y - mu) / sqrt(mu + mu**2 / r)``, cells x genes.
 
-        0 where the fitted mean is 0, as it is only on cells whose counts are all 0.
+        0 where the fitted mean is 0, as it is only on cells whose counts are all 0. Cells of
+        weight 0 may have an infinite mean; their residual is the limit, ``-sqrt(r)``.
         """
         mean, size = (table.to_numpy() for table in self.predict().values())
         y = np.column_stack([self.counts.gene(g) for g in range(len(self.gene_names))])
         with np.errstate(divide="ignore", invalid="ignore"):
             scale = np.sqrt(mean + mean**2 / size)
             residual = np.where((mean == 0) & (y == 0), 0.0, (y - mean) / scale)
+            residual = np.where(np.isinf(mean), -np.sqrt(size), residual)
         return pd.DataFrame(residual, self.counts.cells, self.gene_names)
 
     def _rows(

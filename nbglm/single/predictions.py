@@ -160,7 +160,7 @@ class Predictions(CountResults):
             values = {
                 "mean": mean,
                 "dispersion": size,
-                "var": mean + mean**2 / size,
+                "var": np.where(mean > 0.0, mean + mean**2 / size, mean),
                 "linear": np.log(mean),
                 "linear-dispersion": np.log(size),
             }[which]
@@ -265,7 +265,7 @@ class Predictions(CountResults):
         none = np.zeros_like(mean)
         with np.errstate(divide="ignore", invalid="ignore"):
             eta, zeta = np.log(mean), np.log(size)
-            square = mean**2 / size
+            square = np.where(mean > 0.0, mean**2 / size, 0.0)
         if which == "prob":
             y = self._counts_asked(y_values)
             factors = score(y, eta[:, None], zeta[:, None])
@@ -280,7 +280,9 @@ class Predictions(CountResults):
                 "dispersion": (size, none, size),
                 "linear-dispersion": (zeta, none, none + 1.0),
             }[which]
-        return value, np.concatenate([by_eta[..., None] * x, by_zeta[..., None] * z], axis=-1)
+        with np.errstate(invalid="ignore"):  # rows at a limit have no slopes
+            parts = [by_eta[..., None] * x, by_zeta[..., None] * z]
+        return value, np.concatenate(parts, axis=-1)
 
     def _linear_with_error(
         self, x: FloatArray, z: FloatArray, offset: FloatArray, *, of_mean: bool
@@ -336,8 +338,14 @@ class Predictions(CountResults):
 
     @cached_property
     def resid_pearson(self) -> pd.Series:
-        """Pearson residuals; 0 where the fitted mean is 0, as only counts of 0 have it."""
+        """Pearson residuals; 0 where the fitted mean is 0, as only counts of 0 have it.
+
+        Rows of weight 0 may have an infinite mean; their residual is the limit, ``-sqrt(r)``.
+        """
         deviation = np.sqrt(self.predict(which="var"))
         with np.errstate(invalid="ignore"):
             residual = self.resid / deviation
-        return residual.where((self.fittedvalues > 0) | (self.model.endog > 0), 0.0)
+        residual = residual.where((self.fittedvalues > 0) | (self.model.endog > 0), 0.0)
+        return residual.where(
+            np.isfinite(self.fittedvalues), -np.sqrt(self.predict(which="dispersion"))
+        )
