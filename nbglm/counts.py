@@ -201,7 +201,9 @@ def read_counts(
         once, in pieces: a backed AnnData, a dask array, an array or sparse matrix of an HDF5 file
         or a zarr store, by themselves or in an AnnData.
     obs : DataFrame or mapping, optional
-        Covariates of the cells; an AnnData brings its own.
+        Covariates of the cells; an AnnData brings its own. Row labels on both sides must be the
+        same in the same order; an index 0, 1, 2, ... is none. Arrays have none and are taken in
+        order, with a remark if `obs` has the numbers of their rows in another one.
     layer : str, optional
         Layer of an AnnData to use in place of ``X``.
     max_memory : int or str, optional

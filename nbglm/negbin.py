@@ -37,7 +37,7 @@ __all__ = ["fit_design", "fit_negbin", "frequency_weights"]
 
 _RANK_RULES = ("drop", "min_norm", "raise")
 _SILENT_BELOW = 1.0  # seconds
-_LEAST_WEIGHT, _MOST_WEIGHT = 1e-9, 1e100  # of all cells: likelihoods are told apart to 1e-10 or so
+_LEAST_WEIGHT, _MOST_WEIGHT = 1e-100, 1e100  # of all cells, so that squares are numbers too
 
 
 def frequency_weights(weights: object, obs: pd.DataFrame) -> NDArray[np.float64] | None:
