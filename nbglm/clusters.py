@@ -19,8 +19,9 @@ from nbglm.exceptions import (
     did_you_mean,
     some_of,
 )
-from nbglm.labels import read_only, row_values
+from nbglm.labels import read_only
 from nbglm.predictor import LinearPredictor
+from nbglm.rowvalues import row_values
 
 __all__ = ["CovarianceRule", "covariance_rule", "few_clusters"]
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nbglm.exceptions import FormulaError, some_of
 from nbglm.formula import spell
-from nbglm.labels import column_of
+from nbglm.rowvalues import column_of
 
 __all__ = ["ID_LIKE_FROM", "Column", "column_of_obs", "freeze_column", "kind_of_column"]
 

@@ -10,8 +10,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nbglm.exceptions import AlignmentError
-from nbglm.labels import quoted, row_values
+from nbglm.labels import quoted
 from nbglm.reals import LARGEST_WHOLE, as_real
+from nbglm.rowvalues import row_values
 
 __all__ = [
     "OffsetRule",

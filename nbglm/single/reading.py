@@ -23,10 +23,11 @@ from nbglm.exceptions import (
     some_of,
 )
 from nbglm.formula import prepare_formula
-from nbglm.labels import column_of, quoted
+from nbglm.labels import quoted
 from nbglm.notation import shown
 from nbglm.offset import cell_values
 from nbglm.predictor import build_predictor
+from nbglm.rowvalues import column_of
 from nbglm.scope import Scope, columns_of_formula
 from nbglm.sides import require_text, split_sides
 from nbglm.terms import single_expression
