@@ -6,6 +6,7 @@ leaves none for any other. Here a contrast is estimated by itself, as for many g
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from nbglm.hypotheses import combinations_of, contrast_tests, wald_test
 from nbglm.single.likelihood import PREFIX
 from nbglm.single.scores import ScoreTests
 from nbglm.statements import Hypothesis
+from nbglm.vocabulary import shortened
 
 __all__ = ["Tests"]
 
@@ -52,6 +54,16 @@ class Tests(ScoreTests):
         """Combinations of the coefficients, from what statsmodels and patsy understand."""
         names = [str(name) for name in self.model.data.xnames]
         terms = self._term_rows()
+        what = f"the hypothesis {shortened(written)}"
+        if isinstance(written, Mapping):
+            msg = (
+                f"{what} could be weights of a combination, or values of coefficients: write the "
+                f"first as 'a - b = 0', the second as 'a = 1, b = -1'."
+            )
+            raise HypothesisError(msg)
+        if written is None or (isinstance(written, str) and not written.strip()):
+            msg = f"{what} is empty; the coefficients are {some_of(names, 9)}."
+            raise HypothesisError(msg)
         if isinstance(written, str) and written in terms and written not in names:
             rows, values = terms[written], np.zeros(len(terms[written]))
         else:
@@ -62,13 +74,10 @@ class Tests(ScoreTests):
             except (patsy.PatsyError, ValueError, TypeError, IndexError) as error:
                 reason = str(error).splitlines()[0] if str(error) else type(error).__name__
                 hint = did_you_mean(written, (*names, *terms)) if isinstance(written, str) else ""
-                msg = (
-                    f"cannot read the hypothesis {written!r} ({reason}); the coefficients are "
-                    f"{some_of(names, 9)}.{hint}"
-                )
-                raise HypothesisError(msg) from error
+                msg = f"cannot read {what} ({reason}); the coefficients are {some_of(names, 9)}."
+                raise HypothesisError(msg + hint) from error
         if not rows.size or not rows.any(axis=1).all() or not np.isfinite(rows).all():
-            msg = f"the hypothesis {written!r} has rows without a coefficient."
+            msg = f"{what} has rows without a coefficient, or weights that are not finite."
             raise HypothesisError(msg)
         return Hypothesis(rows, values, tuple(f"c{k}" for k in range(len(rows))))
 

@@ -13,4 +13,5 @@ selections                        genes, terms, levels, scales, grids, rows; tab
 comparisons                       models, their terms, and terms that are not in them
 tables                            values, dtypes, structures, files, and things that are no tables
 labels                            labels of rows; obs, offsets, weights, clusters; arrays of a model
+models                            the model of one response, and what its results are asked
 """
