@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -66,6 +67,11 @@ class Counts:
     remark: str = ""
     totals: FloatArray | None = None
 
+    @cached_property
+    def _marks(self) -> FloatArray:
+        """By what the counts of each gene are known again; NaN before they are first used."""
+        return np.full(self.n_genes, np.nan)
+
     @property
     def obs(self) -> pd.DataFrame:
         """Covariates, a row for each cell; a new copy each time, so that nobody changes them."""
@@ -98,7 +104,9 @@ class Counts:
         dense = isinstance(self.matrix, np.ndarray)
         block = self._dense_block(start, stop) if dense else self._sparse_block(start, stop)
         if self.totals is not None:
-            require_unchanged(block, self.n_cells, self.totals[start:stop], self.genes[start:stop])
+            part = slice(start, stop)
+            sums = self.totals[part], self._marks[part]
+            require_unchanged(block, self.n_cells, *sums, self.genes[part])
         return block
 
     def _dense_block(self, start: int, stop: int) -> GeneBlock:

@@ -143,6 +143,9 @@ class _Reader:
             return _Rows(rows, np.zeros(1), [None])
         if text in slices:
             rows = identity[slices[text]]
+            if not len(rows):
+                msg = f"the term {text!r} has no coefficient (a factor with one level has none)."
+                raise HypothesisError(msg)
             return _Rows(rows, np.zeros(len(rows)), [None] * len(rows))
         if not text.strip():
             msg = f"the hypothesis {text!r} is empty; {self.words.coefficients()}."
@@ -301,7 +304,7 @@ def read_hypothesis(tables: FitTables, hypothesis: object, component: str) -> Hy
     if not finite:
         msg = f"the hypothesis {shortened(hypothesis)} has weights or values that are not finite."
         raise HypothesisError(msg)
-    if not rows.matrix.any(axis=1).all():
+    if not len(rows.matrix) or not rows.matrix.any(axis=1).all():
         msg = f"the hypothesis {shortened(hypothesis)} has rows without a coefficient."
         raise HypothesisError(msg)
     matrix = np.zeros((len(rows.matrix), p + q))

@@ -4,11 +4,13 @@ A table in memory is not copied, and its owner may change it: another thread whi
 the next step of an analysis, which puts logarithms into the same array, before the fit is asked
 for robust errors. Kernels index with what they are given, so that would be a crash or a wrong
 number. Each block that is handed out is a copy, which must still be counts that add up to the
-same totals as when they were checked.
+same totals as when they were checked, and to the same sum with a weight of its own for each cell
+as when they were first handed out: rows that are shuffled in place keep their totals.
 """
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -20,7 +22,15 @@ from nbglm.reading.genestore import GeneBlock
 
 __all__ = ["gene_totals", "require_unchanged"]
 
+_GOLDEN = 0.6180339887498949  # its multiples fill the unit interval most evenly
 _ROUNDING = 1e-12  # of totals beyond 2**53, which may be added up in another order
+
+
+@lru_cache(maxsize=2)
+def _weights(n_cells: int) -> NDArray[np.float64]:
+    """A weight between 1 and 2 for each cell, no two of them the same."""
+    weights = 1.0 + (np.arange(n_cells) * _GOLDEN) % 1.0
+    return np.asarray(weights, dtype=np.float64)
 
 
 def gene_totals(indptr: NDArray[Any], counts: NDArray[Any]) -> NDArray[np.float64]:
@@ -50,7 +60,11 @@ def gene_totals(indptr: NDArray[Any], counts: NDArray[Any]) -> NDArray[np.float6
 
 
 def require_unchanged(
-    block: GeneBlock, n_cells: int, totals: NDArray[np.float64], genes: pd.Index
+    block: GeneBlock,
+    n_cells: int,
+    totals: NDArray[np.float64],
+    marks: NDArray[np.float64],
+    genes: pd.Index,
 ) -> None:
     """Refuse counts that are no longer those that were checked.
 
@@ -62,18 +76,20 @@ def require_unchanged(
         Number of cells.
     totals : ndarray, shape (genes,)
         Their sums when they were checked.
+    marks : ndarray, shape (genes,)
+        Their weighted sums when they were first handed out; filled in where NaN.
     genes : Index
         Their names.
 
     Raises
     ------
     CountsError
-        If a cell number is out of bounds, a value is no count, or a total differs.
+        If a cell number is out of bounds, a value is no count, or a sum differs.
 
     Examples
     --------
     >>> block = GeneBlock(np.array([0, 1]), np.array([0]), np.array([0.69]))
-    >>> require_unchanged(block, 2, np.array([1.0]), pd.Index(["Pyy"]))
+    >>> require_unchanged(block, 2, np.array([1.0]), np.array([np.nan]), pd.Index(["Pyy"]))
     Traceback (most recent call last):
     nbglm.exceptions.CountsError: the counts of 'Pyy' have changed since they were read: the table
     was changed in place. Fit a copy (data.copy()) where that is to happen, or fit again.
@@ -87,7 +103,11 @@ def require_unchanged(
     positive = bool(counts.min(initial=1.0) > 0.0)
     same = np.abs(now - totals) <= _ROUNDING * totals
     if inside and positive and same.all():
-        return
+        weighted = gene_totals(indptr, _weights(n_cells)[cells] * counts)
+        marks[np.isnan(marks)] = weighted[np.isnan(marks)]
+        same = np.abs(weighted - marks) <= _ROUNDING * marks
+        if same.all():
+            return
     wrong = genes[int(np.argmin(same))] if not same.all() else genes[0]
     msg = (
         f"the counts of {wrong!r} have changed since they were read: the table was changed in "

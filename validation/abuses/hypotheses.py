@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from abuses.registry import answered, refused
-from abuses.tested import aliased, full, small
+from abuses.tested import aliased, fit, full, obs, small
 from nbglm.exceptions import HypothesisError, InputTypeError, OptionError
 
 ROW = np.array([0.0, 1.0, -1.0, 0.0, 0.0])  # b less c
@@ -92,6 +92,11 @@ def a_coefficient_of_the_other_component() -> None:
 @refused(HypothesisError, "it is a formula", "'g'")
 def a_formula_for_a_hypothesis() -> None:
     full().wald_test("~ g")
+
+
+@refused(HypothesisError, "'one' has no coefficient", "one level")
+def a_factor_with_one_level() -> None:
+    fit("~ one + x", obs=obs.assign(one="a")).wald_test("one")
 
 
 @refused(HypothesisError, "of equations", "'x = 0'")
