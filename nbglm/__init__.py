@@ -26,6 +26,7 @@ from nbglm.exceptions import (
     RankError,
     UnavailableError,
     UnknownNameError,
+    WorkerError,
 )
 from nbglm.negbin import fit_negbin
 from nbglm.results import NegBinResults
@@ -54,6 +55,7 @@ __all__ = [
     "RankError",
     "UnavailableError",
     "UnknownNameError",
+    "WorkerError",
     "compare",
     "fit_negbin",
     "lr_test",

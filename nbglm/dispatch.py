@@ -13,9 +13,12 @@ Where workers share memory, they are handed the objects themselves. Elsewhere
 
 from __future__ import annotations
 
+import errno
 import pickle
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import BrokenExecutor
+from contextlib import contextmanager
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -24,9 +27,9 @@ from joblib import Parallel, cpu_count, delayed, effective_n_jobs
 from joblib.parallel import get_active_backend
 
 from nbglm.blas import one_blas_thread
-from nbglm.exceptions import InputTypeError, OptionError
+from nbglm.exceptions import InputTypeError, OptionError, WorkerError
 
-__all__ = ["block_size", "check_progress", "in_blocks", "wanted_jobs"]
+__all__ = ["block_size", "check_progress", "in_blocks", "named_worker_errors", "wanted_jobs"]
 
 Block = TypeVar("Block")
 Shared = TypeVar("Shared")
@@ -35,6 +38,16 @@ Found = TypeVar("Found")
 _BLOCK_ENTRIES = 1 << 22  # entries of a block of genes, zeros included
 _BLOCK_GENES = 256
 _BLOCKS = 16  # at least, for the progress bar to move
+_KILLED_ON_CLUSTER = "KilledWorker"  # of dask, once a task has cost it several workers
+_WORKER_GONE = (
+    "a worker process was killed while it fitted genes, most often by the system for lack of "
+    "memory. Nothing is left of this fit, but the next one gets new workers: fit again with fewer "
+    "of them (n_jobs=), or in threads, which share memory (outside of joblib.parallel_config)."
+)
+_NO_WORKERS = (
+    "the system would not start more workers ({}): there is too little memory, or a limit on "
+    "threads and processes. Ask for fewer with n_jobs=."
+)
 _MOST_JOBS = 1024  # joblib starts them all at once, whether there is work for them or not
 _MOST_JOBS_OF_A_CORE = 32
 _BLOCKS_OF_A_WORKER = 8  # at least, for the last ones to be done at about the same time
@@ -132,6 +145,33 @@ def block_size(cells: int, genes: int, n_jobs: int | None) -> int:
     return max(1, min(_BLOCK_GENES, _BLOCK_ENTRIES // max(1, cells), genes // blocks))
 
 
+@contextmanager
+def named_worker_errors() -> Iterator[None]:
+    """Say in words that workers died, or could not be started.
+
+    Raises
+    ------
+    WorkerError
+        In place of what joblib, its backends or the system raise.
+    """
+    try:
+        yield
+    except BrokenExecutor as error:
+        raise WorkerError(_WORKER_GONE) from error
+    except OSError as error:
+        if error.errno not in (errno.ENOMEM, errno.EAGAIN):
+            raise
+        raise WorkerError(_NO_WORKERS.format(error)) from error
+    except RuntimeError as error:
+        if "start new thread" not in str(error):
+            raise
+        raise WorkerError(_NO_WORKERS.format(error)) from error
+    except Exception as error:
+        if type(error).__name__ != _KILLED_ON_CLUSTER:
+            raise
+        raise WorkerError(_WORKER_GONE) from error
+
+
 class _Whole:
     """An object that is pickled in one piece.
 
@@ -207,6 +247,11 @@ def in_blocks(
     object
         What `task` returned for each block, in order, as soon as it is there.
 
+    Raises
+    ------
+    WorkerError
+        If a worker process was killed and the backend does not repeat what it was doing.
+
     Examples
     --------
     >>> import operator
@@ -229,7 +274,7 @@ def in_blocks(
         calls: Iterator[Any] = (delayed(task)(block, shared) for block in blocks)
     else:
         calls = _packed_calls(task, blocks, shared, backend)
-    with one_blas_thread:
+    with one_blas_thread, named_worker_errors():
         if generator:
             yield from parallel(calls)
         else:

@@ -18,6 +18,7 @@ __all__ = [
     "RankError",
     "UnavailableError",
     "UnknownNameError",
+    "WorkerError",
     "check_choice",
     "did_you_mean",
     "some_of",
@@ -66,6 +67,10 @@ class UnknownNameError(NbglmError, KeyError):
 
 class UnavailableError(NbglmError, NotImplementedError):
     """Something that this fit or this class does not offer; the message says what does."""
+
+
+class WorkerError(NbglmError, RuntimeError):
+    """A process that worked for a fit is gone; the message says what that may come from."""
 
 
 class NbglmWarning(UserWarning):

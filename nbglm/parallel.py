@@ -13,7 +13,7 @@ from typing import TypeVar
 from joblib import Parallel, delayed
 
 from nbglm.blas import one_blas_thread
-from nbglm.dispatch import check_progress, wanted_jobs
+from nbglm.dispatch import check_progress, named_worker_errors, wanted_jobs
 
 __all__ = ["in_threads", "over_genes"]
 
@@ -41,6 +41,11 @@ def in_threads(
     object
         What the tasks returned, in order.
 
+    Raises
+    ------
+    WorkerError
+        If the threads cannot be started.
+
     Examples
     --------
     >>> list(in_threads(abs, [-1, 2]))
@@ -49,7 +54,7 @@ def in_threads(
     threads = Parallel(
         n_jobs=wanted_jobs(n_jobs), prefer="threads", require="sharedmem", return_as="generator"
     )
-    with one_blas_thread:
+    with one_blas_thread, named_worker_errors():
         yield from threads(delayed(task)(item) for item in items)
 
 

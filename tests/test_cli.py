@@ -123,12 +123,15 @@ def test_characters_that_the_terminal_lacks_are_said(file):
 
 
 def test_interrupting_it_ends_with_130_and_no_traceback():
+    # Tests that run in the background ignore Ctrl-C, and what they start with them.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(
         [sys.executable, "-u", "-m", "nbglm", "demo"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
+    signal.signal(signal.SIGINT, before)
     process.stdout.readline()  # now it is at work
     time.sleep(0.3)
     process.send_signal(signal.SIGINT)
