@@ -23,7 +23,7 @@ from nbglm.labels import read_only
 from nbglm.predictor import LinearPredictor
 from nbglm.rowvalues import row_values
 
-__all__ = ["CovarianceRule", "covariance_rule", "few_clusters"]
+__all__ = ["CovarianceRule", "covariance_rule", "few_clusters", "known_kind"]
 
 _KEYWORDS = ("groups", "use_correction")
 _ENOUGH = 10  # clusters, below which their errors are known to be too small
@@ -131,7 +131,7 @@ def covariance_rule(
     >>> covariance_rule("cluster", {"groups": "donor"}, obs).groups
     array([0, 0, 1])
     """
-    cov_type = _known_kind(cov_type)
+    cov_type = known_kind(cov_type)
     options = _options(cov_kwds)
     if cov_type != "cluster":
         if options:
@@ -152,8 +152,23 @@ def covariance_rule(
     return CovarianceRule("cluster", codes, read_only(names), bool(correction))
 
 
-def _known_kind(cov_type: object) -> str:
-    """The kind itself, or an error that knows the words of other packages."""
+def known_kind(cov_type: object) -> str:
+    """The kind itself, or an error that knows the words of other packages.
+
+    Parameters
+    ----------
+    cov_type : str
+        What was given.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    OptionError
+        If it is unknown.
+    """
     if isinstance(cov_type, str):
         if cov_type in COV_TYPES:
             return cov_type

@@ -50,6 +50,8 @@ def _require_fit(what: str, fit: object) -> None:
 
 
 def _require_same_data(full: FitTables, reduced: FitTables) -> None:
+    for fit in (full, reduced):
+        fit.require_data("a comparison with another fit")
     same: dict[str, Callable[[], bool]] = {
         "genes": lambda: bool(full.gene_names.equals(reduced.gene_names)),
         "cells": lambda: bool(full.counts.cells.equals(reduced.counts.cells)),
@@ -288,7 +290,8 @@ def compare(models: Mapping[str, FitTables], *, method: str = "fdr_bh") -> pd.Da
     fits = list(models.values())
     for name, fit in models.items():
         _require_fit(f"the model {name!r}", fit)
-        _require_same_data(fit, fits[0])
+        if fit is not fits[0]:
+            _require_same_data(fit, fits[0])
     columns = [_criteria(fit) for fit in fits]
     for criterion in ("aic", "bic"):
         best = np.min([column[criterion] for column in columns], axis=0)

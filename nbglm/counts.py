@@ -160,13 +160,12 @@ class Counts:
         dense[cells] = counts
         return dense
 
-    def of_gene(self, position: int) -> Counts:
-        """The counts of one gene by themselves, by its position."""
-        ends, cells, counts = self.block(position, position + 1)
-        column = sparse.csc_matrix((counts, cells, ends), shape=(self.n_cells, 1))
-        one = slice(position, position + 1)
-        annotations = None if self._var is None else self._var.iloc[one]
-        return Counts(column, self.genes[one], self._obs, annotations, self.remark)
+    def of_genes(self, positions: NDArray[np.int64]) -> Counts:
+        """The counts of some genes by themselves, by their positions."""
+        ends, cells, counts = self.chosen(positions)
+        columns = sparse.csc_matrix((counts, cells, ends), shape=(self.n_cells, positions.size))
+        annotations = None if self._var is None else self._var.iloc[positions]
+        return Counts(columns, self.genes[positions], self._obs, annotations, self.remark)
 
     def same_counts(self, other: Counts) -> bool:
         """Whether another table of the same cells and genes has the same counts.

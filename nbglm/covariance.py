@@ -81,17 +81,15 @@ class Covariances:
         for array in (self.root, self.observed):
             array.flags.writeable = False
 
-    def of_gene(self, position: int) -> Covariances:
-        """Those of one gene, by its position."""
-        one = slice(position, position + 1)
+    def of_genes(self, positions: IntArray) -> Covariances:
+        """Those of some genes, by their positions."""
         collapsed = tuple(
-            replace(part, genes=np.zeros(1, dtype=np.int64))
+            replace(part, genes=np.flatnonzero(np.isin(positions, part.genes)))
             for part in self.collapsed
-            if position in part.genes
         )
-        observed = self.observed[one]
+        observed = self.observed[positions]
         same = self.root is self.observed
-        return Covariances(observed if same else self.root[one], observed, collapsed)
+        return Covariances(observed if same else self.root[positions], observed, collapsed)
 
     def identified(self, matrix: FloatArray) -> BoolArray:
         """Which combinations of coefficients have a variance.

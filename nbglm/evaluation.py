@@ -26,6 +26,7 @@ __all__ = [
     "design_info",
     "evaluate",
     "refuse_non_finite",
+    "what_is_frozen",
 ]
 
 FloatArray = NDArray[np.float64]
@@ -130,6 +131,27 @@ def design_info(
             NA_action=_KEEP_ALL_ROWS,
         )
     return info
+
+
+def what_is_frozen(info: patsy.DesignInfo | None) -> object:
+    """What new rows depend on in a design, for comparison with another one.
+
+    Parameters
+    ----------
+    info : patsy.DesignInfo or None
+        The design.
+
+    Returns
+    -------
+    object
+        Equal for designs that give the same columns. One that remembers anything of values, such
+        as knots or a mean, is equal to no other.
+    """
+    factors = None if info is None else info.factor_infos
+    if info is None or not factors or any(its.state["transforms"] for its in factors.values()):
+        return object()
+    kinds = {name: (its.type, its.num_columns, its.categories) for name, its in factors.items()}
+    return info.column_names, kinds
 
 
 @contextlib.contextmanager

@@ -40,6 +40,7 @@ _OF_CELLS = (
     "The estimate stands, but has no standard error: what tells of it is cells by themselves, such "
     "as the only cell of a level, whose scores are zero whatever their counts are."
 )
+_NO_EVIDENCE = "Which cells are behind this, the fit says as long as it has its data."
 _WITHOUT_VARIANCE = {
     "eim": "The estimate stands, but the expected information says nothing of it.",
     "HC0": _OF_CELLS,
@@ -195,6 +196,9 @@ def _evidence(tables: FitTables, position: int) -> Iterator[str]:
         # Its status says it all; aliased columns have reasons of their own.
         words = np.where(words == "aliased", words, "")
     elif status in ("ok", "not_converged") and not (words == "aliased").any():
+        return
+    if tables.remains is not None:
+        yield _NO_EVIDENCE
         return
     one = slice(position, position + 1)
     x, z = design.mean.matrix, design.dispersion.matrix

@@ -71,11 +71,10 @@ class FitArrays:
         """Which genes did not fail."""
         return np.asarray(self.status != _GENE["not_converged"])
 
-    def of_gene(self, position: int) -> FitArrays:
-        """The arrays of one gene, by its position."""
-        one = slice(position, position + 1)
+    def of_genes(self, positions: IntArray) -> FitArrays:
+        """The arrays of some genes, by their positions."""
         names = self.__dataclass_fields__
-        return FitArrays(**{name: getattr(self, name)[one].copy() for name in names})
+        return FitArrays(**{name: getattr(self, name)[positions] for name in names})
 
     @classmethod
     def concatenate(cls, parts: Iterable[FitArrays]) -> FitArrays:

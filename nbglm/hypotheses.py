@@ -42,6 +42,8 @@ _AT_LIMIT = [COEF_STATUS.index(word) for word in ("separated", "poisson_limit")]
 
 def distinct_rows(tables: FitTables) -> tuple[FloatArray, FloatArray]:
     """The distinct rows of both designs."""
+    if tables.remains is not None:
+        return tables.remains.rows
     rows = tables.problem.layout.cell_of_row
     return tables.design.mean.matrix[rows], tables.design.dispersion.matrix[rows]
 
@@ -110,9 +112,27 @@ def status_of_tests(words: NDArray[np.object_], tested: NDArray[np.bool_]) -> ND
 
 def _ratios(tables: FitTables, hypothesis: Hypothesis, genes: NDArray[np.intp]) -> FloatArray:
     """``2 (llf - supremum under the hypothesis)`` for some genes; NaN if a fit failed."""
+    if tables.remains is not None:
+        return _kept_ratios(tables, hypothesis, genes)
     constraint = Constraint(tables.problem, hypothesis.matrix)
     null = suprema(constraint.at(hypothesis.constants), tables.counts, genes)
     return np.asarray(2.0 * np.maximum(0.0, tables.arrays.llf[genes] - null))
+
+
+def _kept_ratios(tables: FitTables, hypothesis: Hypothesis, genes: NDArray[np.intp]) -> FloatArray:
+    """The same without counts: for single coefficients that were tested before these went."""
+    where = np.flatnonzero(hypothesis.matrix.any(axis=0))
+    if where.size == 1 and len(hypothesis.labels) == 1 and not hypothesis.constants.any():
+        k = int(where[0])
+        if np.isin(tables.arrays.coef_status[genes, k], _AT_LIMIT).all():
+            return tables.limit_ratios(genes)[:, k]
+    names = tables.gene_names[genes]
+    tables.require_data(
+        f"the test of {some_of(hypothesis.labels)} is a likelihood ratio for {len(genes)} genes at "
+        f"a limit ({some_of(names)}), which",
+        "Leave these genes out with subset(), or ask the fit itself, before without_data().",
+    )
+    raise AssertionError  # without counts the line above always raises
 
 
 def contrast_tests(

@@ -19,11 +19,31 @@ from nbglm.selection import names_of
 if TYPE_CHECKING:
     from nbglm.tables import FitTables
 
-__all__ = ["marginal_quantities", "pairs_of"]
+__all__ = ["covariate_mean", "marginal_quantities", "pairs_of"]
 
 FloatArray = NDArray[np.float64]
 
 _LARGEST_GRID = 1_000_000  # rows
+
+
+def covariate_mean(tables: FitTables, name: str) -> float:
+    """Weighted mean of a numeric column of obs at the fit.
+
+    Parameters
+    ----------
+    tables : FitTables
+        The fit.
+    name : str
+        The column.
+
+    Returns
+    -------
+    float
+    """
+    if tables.remains is not None:
+        return tables.remains.covariate_means[name]
+    cells = tables.counts.obs[name].to_numpy(dtype=np.float64)
+    return float(np.average(cells, weights=tables.problem.layout.cell_weight))
 
 
 def _grid(
@@ -40,7 +60,6 @@ def _grid(
         if name not in columns:
             msg = f"at names {name!r}, which the formula does not use; it uses {some_of(columns)}."
             raise HypothesisError(msg + did_you_mean(name, columns))
-    weight = tables.problem.layout.cell_weight
     values: dict[str, Sequence[object]] = {}
     for name, column in columns.items():
         if name in at:
@@ -50,8 +69,7 @@ def _grid(
         elif column.kind == "bool":
             values[name] = (False, True)
         else:
-            cells = tables.counts.obs[name].to_numpy(dtype=np.float64)
-            values[name] = [np.average(cells, weights=weight)]
+            values[name] = [covariate_mean(tables, name)]
     size = math.prod(len(column) for column in values.values())
     if size > _LARGEST_GRID:
         counts = ", ".join(f"{len(column)} of {name!r}" for name, column in values.items())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,7 @@ from nbglm.evaluation import (
     design_info,
     evaluate,
     refuse_non_finite,
+    what_is_frozen,
 )
 from nbglm.exceptions import FormulaError, OptionError, did_you_mean, some_of
 from nbglm.factors import (
@@ -87,21 +88,29 @@ class LinearPredictor:
     def __setstate__(self, state: dict[str, object]) -> None:
         """Make patsy's object again, from the same columns."""
         self.__dict__.update(state)
+        self.__dict__["info"] = self._info_of(self.source)
+
+    def _info_of(self, source: Mapping[str, object]) -> patsy.DesignInfo | None:
+        """What applies the formula to new rows, made of some columns; None if that fails."""
+        if not self.formula.patsy:
+            return patsy.DesignInfo(list(self.terms))
+        scope = columns_scope() if self.columns_only else plain_scope()
         try:
-            info = (
-                design_info(
-                    self.key,
-                    self.formula,
-                    read_terms(self.key, self.formula),
-                    self.source,
-                    columns_scope() if self.columns_only else plain_scope(),
-                )
-                if self.formula.patsy
-                else patsy.DesignInfo(list(self.terms))
-            )
+            terms = read_terms(self.key, self.formula)
+            return design_info(self.key, self.formula, terms, source, scope)
         except FormulaError:
-            info = None
-        self.__dict__["info"] = info
+            return None
+
+    def without_cells(self) -> LinearPredictor:
+        """The same formula for new rows, without those of the fit.
+
+        The columns that it used are left as far as :attr:`info` cannot be made again without them:
+        for a spline, a centred covariate, or levels that were only looked up.
+        """
+        first = {name: values[:1] for name, values in self.source.items()}  # type: ignore[index]
+        enough = what_is_frozen(self._info_of(first)) == what_is_frozen(self.info)
+        source = first if enough else self.source
+        return replace(self, matrix=self.matrix[:0].copy(), source=source)
 
     def linear_constraint(self, written: object) -> tuple[FloatArray, FloatArray]:
         """Linear combinations of the coefficients in patsy's language.

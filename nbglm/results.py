@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
@@ -12,13 +12,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nbglm.aliasing import lines_about_columns
+from nbglm.dropping import of_genes, without_data
 from nbglm.estimates import predict_intervals
-from nbglm.exceptions import AlignmentError, NbglmError
+from nbglm.exceptions import AlignmentError, NbglmError, OptionError
 from nbglm.genewise import Components
 from nbglm.inference import FitInference
 from nbglm.levels import check_interval
 from nbglm.prediction import predict
 from nbglm.sampling import Seed
+from nbglm.selection import gene_positions
 from nbglm.status import GENE_STATUS
 
 if TYPE_CHECKING:
@@ -62,6 +64,8 @@ class NegBinResults(FitInference):
     @cached_property
     def column_lines(self) -> list[str]:
         """Which columns are aliased, and why; which terms have no column; a line for each."""
+        if self.remains is not None:
+            return list(self.remains.column_lines)
         status, rule = self.arrays.coef_status, self.rank_deficient
         return lines_about_columns(self.design, status, rule)
 
@@ -83,6 +87,7 @@ class NegBinResults(FitInference):
         0 where the fitted mean is 0, as it is only on cells whose counts are all 0. Cells of
         weight 0 may have an infinite mean; their residual is the limit, ``-sqrt(r)``.
         """
+        self.require_data("resid_pearson")
         mean, size = (table.to_numpy() for table in self.predict().values())
         y = np.column_stack([self.counts.gene(g) for g in range(len(self.gene_names))])
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -96,6 +101,8 @@ class NegBinResults(FitInference):
     ) -> tuple[pd.DataFrame, FloatArray, FloatArray, FloatArray]:
         """New rows (or those of the fit) with their designs and offset."""
         if obs is None:
+            instead = "Pass obs=, a DataFrame of rows."
+            self.require_data("a prediction or a sample for the rows of the fit", instead)
             obs = self.counts.obs
             if offset is None and size_factors is None:
                 matrices = self.design.mean.matrix, self.design.dispersion.matrix
@@ -248,30 +255,59 @@ class NegBinResults(FitInference):
         -------
         NegBinResults
         """
-        one = replace(
-            self, arrays=self.arrays.of_gene(position), counts=self.counts.of_gene(position)
-        )
-        # What was prepared for all genes serves this one.
-        one.__dict__["problem"] = self.problem
-        if "covariances" in self.__dict__:
-            one.__dict__["covariances"] = self.covariances.of_gene(position)
-        return one
+        return of_genes(self, np.array([position]))
 
-    def without_data(self) -> Self:
-        """The same estimates without counts and designs: enough to predict for new rows."""
-        counts, design = self.counts, self.design
-        mean, size = (
-            replace(part, matrix=part.matrix[:0]) for part in (design.mean, design.dispersion)
-        )
-        bare = replace(
-            self,
-            counts=counts.without_cells(),
-            design=replace(design, mean=mean, dispersion=size, offset=design.offset[:0]),
-            weights=None,
-        )
-        # They may be made of the data, which are gone then.
-        bare.__dict__["covariances"] = self.covariances
-        return bare
+    def subset(self, genes: object) -> Self:
+        """The fit of some genes; nothing is fitted again.
+
+        Parameters
+        ----------
+        genes : str, sequence of str, or array or Series of bool
+            Their names, in the order that is wanted, or which of them: such as
+            ``results.status == "ok"``.
+
+        Returns
+        -------
+        NegBinResults
+            With the same numbers. P-values are adjusted for these genes alone.
+
+        Raises
+        ------
+        KeyError
+            If there is no such gene.
+        ValueError
+            If none is chosen.
+        """
+        positions = gene_positions(self.counts.genes, genes)
+        if not positions.size:
+            msg = "subset() was given no gene; at least one is needed."
+            raise OptionError(msg)
+        return of_genes(self, positions)
+
+    def without_data(self, *, limit_tests: bool = True) -> Self:
+        """The same results without counts and cells.
+
+        What needs neither works as before, to the last bit: all tables, :meth:`t_test`,
+        :meth:`wald_test`, :meth:`estimate`, :meth:`marginal_means`, and :meth:`predict` and
+        :meth:`sample` for given rows. What needs them says so: fitted values and residuals,
+        profile intervals, score and likelihood-ratio tests, other covariances. Where a gene is at
+        a limit, the test of a single coefficient is kept; that of a combination is a likelihood
+        ratio of its own, for which the counts are needed: leave such genes out with
+        :meth:`subset`, or test before.
+
+        Parameters
+        ----------
+        limit_tests : bool
+            Whether to make the likelihood-ratio tests of infinite coefficients now, if they have
+            not been made yet: each costs about a fit of the genes concerned. Without them there
+            are no p-values of such genes later on.
+
+        Returns
+        -------
+        NegBinResults
+            Of the designs only the distinct rows are left.
+        """
+        return without_data(self, limit_tests=limit_tests)
 
 
 def _no_rows(obs: object) -> str:
@@ -303,6 +339,6 @@ def require_converged(results: NegBinResults) -> None:
     if len(failed):
         msg = (
             f"{len(failed)} genes did not converge (the first is {failed[0]!r}); "
-            f"leave them out before sampling."
+            f"leave them out: results.subset(results.converged).sample(...)."
         )
         raise NbglmError(msg)

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nbglm.clusters import CovarianceRule, covariance_rule, few_clusters
+from nbglm.clusters import CovarianceRule, covariance_rule, few_clusters, known_kind
 from nbglm.counts import Counts
 from nbglm.covariance import Covariances, covariances
 from nbglm.design import Design
@@ -24,9 +24,10 @@ from nbglm.exceptions import NbglmWarning
 from nbglm.explain import explain_gene
 from nbglm.fit import FitArrays
 from nbglm.genewise import Components, gene_index
-from nbglm.limits import limit_pvalues
+from nbglm.limits import limit_ratios
 from nbglm.problem import Problem, make_problem
-from nbglm.pvalues import Tail, two_sided_tail
+from nbglm.pvalues import Tail, chi2_tail, two_sided_tail
+from nbglm.remains import Remains, refuse
 from nbglm.selection import gene_position
 from nbglm.status import COEF_STATUS, GENE_STATUS
 
@@ -59,6 +60,8 @@ class FitTables:
         What was done with aliased columns.
     seconds : float
         Wall time of the fit.
+    remains : Remains or None
+        What is known of counts and cells if these were dropped; None if they are there.
     """
 
     arrays: FitArrays
@@ -68,6 +71,7 @@ class FitTables:
     cov: CovarianceRule
     rank_deficient: str
     seconds: float
+    remains: Remains | None = None
 
     def __post_init__(self) -> None:
         """Let nobody write into what all tables are made of."""
@@ -76,9 +80,28 @@ class FitTables:
             if array is not None:
                 array.flags.writeable = False
 
+    def require_data(self, what: str, instead: str | None = None) -> None:
+        """Refuse what needs counts or cells if these were dropped.
+
+        Parameters
+        ----------
+        what : str
+            What was asked for.
+        instead : str, optional
+            What to do.
+
+        Raises
+        ------
+        UnavailableError
+            If :attr:`remains` is all that there is.
+        """
+        if self.remains is not None:
+            refuse(what, *(() if instead is None else (instead,)))
+
     @cached_property
     def problem(self) -> Problem:
         """Designs, offsets and weights as the fit used them."""
+        self.require_data("this")
         return make_problem(
             self.design.mean.matrix,
             self.design.dispersion.matrix,
@@ -134,6 +157,8 @@ class FitTables:
     @cached_property
     def covariances(self) -> Covariances:
         """Covariances of all genes, and which combinations of coefficients they tell of."""
+        if self.remains is not None:
+            return self.remains.covariances
         if self.cov.kind == "oim":  # without a look at the design
             return Covariances(self.arrays.root, self.arrays.root)
         return covariances(
@@ -201,10 +226,43 @@ class FitTables:
         infinite = np.isinf(self.arrays.coef[genes])
         if not infinite.any():
             return wald
-        ratio = limit_pvalues(self.arrays, self.problem, self.counts, genes)
+        ratio = chi2_tail(self.limit_ratios(genes), 1)
         return Tail(
             *(np.where(infinite, one, other) for one, other in zip(ratio, wald, strict=True))
         )
+
+    def limit_ratios(self, genes: IntArray) -> FloatArray:
+        """Likelihood-ratio statistics of infinite coefficients; NaN for all others.
+
+        Parameters
+        ----------
+        genes : ndarray of int
+            Positions of the genes.
+
+        Returns
+        -------
+        ndarray, shape (len(genes), p + q)
+
+        Raises
+        ------
+        UnavailableError
+            If that needs counts, and these were dropped.
+        """
+        if self.remains is None:
+            if genes.size == len(self.counts.genes) or "_all_limit_ratios" in self.__dict__:
+                return self._all_limit_ratios[genes]
+            return limit_ratios(self.arrays, self.problem, self.counts, genes)
+        if self.remains.ratios is None:
+            refuse(
+                "the test of an infinite coefficient is a likelihood ratio, and",
+                "without_data(limit_tests=True) keeps these tests.",
+            )
+        return self.remains.ratios[genes]
+
+    @cached_property
+    def _all_limit_ratios(self) -> FloatArray:
+        genes = np.arange(len(self.counts.genes))
+        return limit_ratios(self.arrays, self.problem, self.counts, genes)
 
     def pvalues_of(self, position: int) -> Tail:
         """Columns of :attr:`pvalues` and :attr:`log_pvalues` for one gene, by its position."""
@@ -281,12 +339,16 @@ class FitTables:
         ------
         OptionError, AlignmentError
             If the type is unknown, or the clusters do not match the cells.
+        UnavailableError
+            If that needs data which were dropped.
 
         Warns
         -----
         NbglmWarning
             If fewer than ten clusters carry a term, with the terms concerned.
         """
+        if self.remains is not None:
+            return self._with_kept_cov(cov_type, self.remains)
         rule = covariance_rule(cov_type, cov_kwds, self.counts.obs)
         few = few_clusters(rule, self.design, self.weights)
         if few:
@@ -295,6 +357,17 @@ class FitTables:
         if "problem" in self.__dict__:
             other.__dict__["problem"] = self.problem
         return other
+
+    def _with_kept_cov(self, cov_type: str, remains: Remains) -> Self:
+        """Covariances that need no data: the ones that are there, and the observed information."""
+        if cov_type == self.cov.kind:
+            return self
+        rule = CovarianceRule(known_kind(cov_type))
+        if rule.kind != "oim":
+            instead = f"res.with_cov({cov_type!r}, ...).without_data() keeps them."
+            refuse(f"covariances of the kind {cov_type!r}, which", instead)
+        observed = Covariances(self.arrays.root, self.arrays.root)
+        return replace(self, cov=rule, remains=replace(remains, covariances=observed))
 
     # One number for each gene ---------------------------------------------------------------
 
@@ -306,16 +379,22 @@ class FitTables:
     @property
     def nobs(self) -> float:
         """Number of cells (sum of the frequency weights)."""
+        if self.remains is not None:
+            return self.remains.nobs
         return float(self.counts.n_cells if self.weights is None else self.weights.sum())
 
     @cached_property
     def n_params(self) -> int:
         """Number of coefficients that are not aliased in the designs."""
+        if self.remains is not None:
+            return self.remains.n_params
         return int((~self.problem.aliased).sum())
 
     @property
     def df_model(self) -> int:
         """Rank of the mean design, less 1 if it can make up a constant."""
+        if self.remains is not None:
+            return self.remains.df_model
         layout = self.problem.layout
         made = layout.x @ (layout.x.T @ layout.weight)
         return layout.x.shape[1] - int(np.allclose(made, 1.0, rtol=0.0, atol=1e-8))

@@ -128,8 +128,8 @@ def test_counts_beyond_32_bits_take_64(fit, data):
 
 def test_means_that_nobody_can_count_to_name_the_gene_and_the_row(fit, data):
     rows = data.obs.head(3)
-    for offset in (60.0, 800.0):
-        with pytest.raises(ValueError, match=r"gene 'A'.*mean .*\(row 2\).*offset") as raised:
+    for offset, says in ((60.0, r"gene 'A'.*mean .*\(row 2\).*offset"), (800.0, "'cell2'")):
+        with pytest.raises(ValueError, match=says) as raised:
             fit.sample(rows, offset=np.array([0.0, 0.0, offset]), seed=0)
         assert isinstance(raised.value, nbglm.NbglmError)
 
