@@ -186,10 +186,6 @@ class Counts:
             start = stop
         return True
 
-    def without_cells(self) -> Counts:
-        """The same genes without any cell."""
-        return Counts(np.zeros((0, self.n_genes)), self.genes, self._obs.iloc[:0], self._var)
-
 
 def read_counts(
     data: object,

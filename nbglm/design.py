@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -42,6 +42,11 @@ class Design:
     def n(self) -> int:
         """Number of cells."""
         return self.offset.size
+
+    def of_rows(self, x: FloatArray, z: FloatArray, offset: FloatArray) -> Design:
+        """The same formulas on other rows, whose designs are given."""
+        mean, dispersion = replace(self.mean, matrix=x), replace(self.dispersion, matrix=z)
+        return replace(self, mean=mean, dispersion=dispersion, offset=offset)
 
     def replay(
         self, obs: pd.DataFrame, offset: object = None, size_factors: object = None

@@ -120,6 +120,12 @@ class Remains:
     n_params: int
     df_model: int
 
+    def __post_init__(self) -> None:
+        """Let nobody write into what all tests are made of."""
+        for array in (*self.rows, self.ratios):
+            if array is not None:
+                array.flags.writeable = False
+
     def of_genes(self, positions: IntArray) -> Remains:
         """The same of some genes, by their positions."""
         return replace(

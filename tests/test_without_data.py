@@ -289,6 +289,71 @@ def test_other_covariances_are_kept_where_they_are_there(limits):
         dropped.with_cov("HC3")
 
 
+# One gene ------------------------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore::nbglm.NbglmWarning")
+@pytest.mark.parametrize("gene", ["g0", "g1", "g2", "g4"])
+def test_a_gene_without_data_has_the_numbers_of_the_gene(pair, gene):
+    whole, left = (fit.gene(gene) for fit in pair)
+    for name in ("params", "bse", "pvalues", "tvalues", "coef_status"):
+        assert_same(getattr(whole, name), getattr(left, name))
+    for name in ("llf", "aic", "bic", "nobs", "df_resid", "df_model", "status"):
+        assert_same(getattr(whole, name), getattr(left, name))
+    assert_same(whole.summary_frame(), left.summary_frame())
+    assert_same(whole.cov_params(), left.cov_params())
+    assert_same(whole.predict(NEW), left.predict(NEW))
+    assert_same(whole.predict(NEW, which="dispersion"), left.predict(NEW, which="dispersion"))
+    rows = (part.get_prediction(NEW).summary_frame() for part in (whole, left))
+    assert_same(*rows)
+    known = whole.params.index[np.isfinite(whole.bse)]
+    for name in known[:1]:
+        one, other = (float(part.t_test(f"{name} = 0").pvalue) for part in (whole, left))
+        assert one == other
+
+
+@pytest.mark.filterwarnings("ignore::nbglm.NbglmWarning")
+def test_the_summary_of_a_gene_leaves_out_the_null_model(pair):
+    whole, left = (str(fit.gene("g0").summary()) for fit in pair)
+    assert left.count("needs the data") == 3
+    stable = [
+        [line for line in text.splitlines() if not any(w in line for w in ("LL", "Pseudo", "Time"))]
+        for text in (whole, left)
+    ]
+    assert stable[0] == stable[1]
+
+
+def test_what_needs_the_counts_of_a_gene_says_so(pair):
+    gene = pair[1].gene("g0")
+    for use in (
+        lambda: gene.llnull,
+        lambda: gene.fittedvalues,
+        lambda: gene.resid_pearson,
+        gene.predict,
+        lambda: gene.conf_int(method="profile"),
+        lambda: gene.with_cov("HC0"),
+        lambda: gene.score_test(exog_extra=np.ones((CELLS, 1))),
+        gene.get_margeff,
+        gene.get_influence,
+        gene.get_diagnostic,
+        gene.model.fit,
+    ):
+        with pytest.raises(nbglm.UnavailableError, match=r"data|counts"):
+            use()
+
+
+def test_removing_the_data_of_a_gene_twice_is_no_error(pair):
+    gene = pair[0].gene("g0")
+    before = gene.predict(NEW)
+    gene.remove_data()
+    gene.remove_data()
+    assert_same(before, gene.predict(NEW))
+    left = pair[1].gene("g0")
+    left.remove_data()
+    loaded = pickle.loads(pickle.dumps(left))
+    assert_same(before, loaded.predict(NEW))
+
+
 # Some genes ----------------------------------------------------------------------------------
 
 

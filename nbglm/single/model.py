@@ -306,7 +306,16 @@ def gene_results(tables: NegBinResults, position: int) -> NegBinModelResultsWrap
     NegBinModelResultsWrapper
     """
     one = tables.one_gene(position)
-    counts = one.counts
-    endog = pd.Series(counts.gene(0), counts.cells, name=str(counts.genes[0]))
+    counts, name = one.counts, str(one.counts.genes[0])
+    if one.remains is not None:
+        # A model of the rows that are left knows which columns are constant.
+        x, z = one.remains.rows
+        nothing = np.zeros(len(x))
+        endog = pd.Series(nothing, name=name)
+        model = NegBinModel.of_design(endog, one.design.of_rows(x, z, nothing), None)
+        results = NegBinModelResults(model, one)
+        results.forget_rows()
+        return NegBinModelResultsWrapper(results)
+    endog = pd.Series(counts.gene(0), counts.cells, name=name)
     model = NegBinModel.of_design(endog, one.design, one.weights)
     return NegBinModelResultsWrapper(NegBinModelResults(model, one))

@@ -48,7 +48,7 @@ class Predictions(CountResults):
 
     @property
     def _has_data(self) -> bool:
-        return self._tables.counts.n_cells > 0
+        return self._tables.remains is None
 
     def _rows(
         self,
@@ -250,10 +250,6 @@ class Predictions(CountResults):
         """Which rows have a finite log mean or log size."""
         tables = self._tables
         rows = embedded(tables, x if of_mean else z, "mean" if of_mean else "dispersion")
-        if not self._has_data:
-            # All that is left to say: which coefficients have errors.
-            unknown = ~np.isfinite(np.diag(self.cov_params_default))
-            return ~(rows[:, unknown] != 0.0).any(axis=1)
         told = estimable(tables.arrays, *distinct_rows(tables), rows)
         return (told & tables.covariances.identified(rows))[0]
 

@@ -256,14 +256,18 @@ class NegBinModelResults(RefusedOfResults, Summaries):
         return NegBinModelResultsWrapper(type(self)(self.model, tables))
 
     def remove_data(self) -> None:
-        """Drop what is as long as the data, as in statsmodels; new rows can still be predicted.
+        """Drop what is as long as the data, as in statsmodels.
 
-        Call ``summary()`` before, if it is wanted later.
+        New rows can still be predicted, and all coefficients tested; ``summary()`` leaves out the
+        null model, unless it was fitted before.
         """
-        if not self._has_data:
-            return
+        if self._has_data:
+            self._tables = self._tables.without_data()
+            self.forget_rows()
+
+    def forget_rows(self) -> None:
+        """Drop the rows of the model, once its tables do without data."""
         super().remove_data()
-        self._tables = self._tables.without_data()
         self.model.forget_data(self._tables.design)
 
 

@@ -10,13 +10,14 @@ import pandas as pd
 from statsmodels.base.model import LikelihoodModelResults
 from statsmodels.iolib.summary import Summary, summary_params, summary_params_frame
 
-from nbglm.exceptions import OptionError
+from nbglm.exceptions import OptionError, UnavailableError
 from nbglm.levels import check_alpha
 from nbglm.single.likelihood import PREFIX
 from nbglm.single.testing import Tests
 
 __all__ = ["Summaries"]
 
+_NEEDS_DATA = "needs the data"
 _SCALE_NOTE = (
     "Mean: log link. Dispersion: log of the size r; Var = mu + mu^2 / r, "
     "larger r is LESS overdispersion."
@@ -116,10 +117,10 @@ class Summaries(Tests):
             ("No. Observations:", [f"{self.nobs:g}"]),
             ("Df Residuals:", [f"{self.df_resid:g}"]),
             ("Df Model:", [f"{self.df_model:g}"]),
-            ("Pseudo R-squ.:", [f"{self.prsquared:#.4g}"]),
+            ("Pseudo R-squ.:", [self._beside_null("prsquared", 4)]),
             ("Log-Likelihood:", [f"{self.llf:#.8g}"]),
-            ("LL-Null:", [f"{self.llnull:#.8g}"]),
-            ("LLR p-value:", [f"{self.llr_pvalue:#.4g}"]),
+            ("LL-Null:", [self._beside_null("llnull", 8)]),
+            ("LLR p-value:", [self._beside_null("llr_pvalue", 4)]),
         ]
         summary = Summary()
         heading = title or f"Negative binomial regression: {response}"
@@ -130,6 +131,13 @@ class Summaries(Tests):
         summary.tables.append(table)
         summary.add_extra_txt(self._notes(irr))
         return summary
+
+    def _beside_null(self, name: str, digits: int) -> str:
+        """A number that needs the fit of the null model, and that of the data."""
+        try:
+            return f"{getattr(self, name):#.{digits}g}"
+        except UnavailableError:
+            return _NEEDS_DATA
 
     def _notes(self, irr: bool) -> list[str]:
         notes = [] if self.status == "ok" else [self.explanation.splitlines()[0]]

@@ -128,7 +128,7 @@ class Tests(ScoreTests):
             If the hypothesis cannot be read.
         """
         hypothesis = self._hypothesis(r_matrix)
-        if cov_p is None and self._has_data:
+        if cov_p is None:
             found = combinations_of(self._tables, hypothesis.matrix)
             effect, error = found.estimate[0].copy(), found.std_err[0].copy()
             tests = contrast_tests(self._tables, hypothesis, found)
@@ -190,7 +190,7 @@ class Tests(ScoreTests):
             If the hypothesis cannot be read, or the design cannot tell of it.
         """
         hypothesis = self._hypothesis(r_matrix)
-        if self._has_data and cov_p is None and invcov is None:
+        if cov_p is None and invcov is None:
             table = wald_test(self._tables, hypothesis, "fdr_bh").iloc[0]
             statistic, df = float(table["statistic"]), int(table["df"])
         else:
