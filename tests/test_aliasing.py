@@ -133,13 +133,8 @@ def test_combinations_are_tried_on_all_rows():
 
 def test_without_data_the_reasons_remain():
     results = fit("~ g + twin")
-    assert (
-        results.without_data().column_lines
-        == results.column_lines
-        == [
-            "2 of 5 mean columns aliased (coefficients NaN): twin[T.tb] = g[T.b]; twin[T.tc] = g[T.c]"
-        ]
-    )
+    assert "twin[T.tb] = g[T.b]" in results.column_lines[0]
+    assert results.without_data().column_lines == results.column_lines
 
 
 def test_nothing_is_said_of_genes_that_cannot_tell():
