@@ -197,7 +197,9 @@ def chi2_mixture_tail(statistic: ArrayLike, weights: Mapping[int, float]) -> Tai
     p = sum(share * tail.p for share, tail in zip(shares, tails, strict=True))
     with np.errstate(divide="ignore"):
         terms = [np.log(w) + tail.log_p for w, tail in zip(shares, tails, strict=True)]
-    return Tail(np.asarray(p), np.asarray(logsumexp(np.array(terms), axis=0)))
+    # Weights that add up to 1 but for rounding must not make a probability larger than that.
+    log_p = np.minimum(logsumexp(np.array(terms), axis=0), 0.0)
+    return Tail(np.minimum(p, 1.0), np.asarray(log_p))
 
 
 def check_method(method: object) -> None:

@@ -153,3 +153,10 @@ def test_the_columns_of_p_values_have_the_shape_of_the_tests():
         ("p_value", "log_p_value", "p_adjusted"), (2, 2)
     )
     assert np.isnan(columns["p_adjusted"][1, 1])
+
+
+def test_rounding_makes_no_mixture_more_than_certain(rng):
+    for shares in rng.dirichlet(np.ones(5), size=200):
+        tail = chi2_mixture_tail(0.0, dict(enumerate(shares)))
+        assert tail.p <= 1.0
+        assert tail.log_p <= 0.0

@@ -621,3 +621,12 @@ def test_rows_of_weight_0_beyond_a_separated_direction(rng):
             np.testing.assert_array_equal(distribution.cdf(3)[2:], [1.0, 1.0, 0.0])
             with pytest.raises(OptionError, match="outside the range"):
                 many.sample(seed=0)
+
+
+def test_marginal_effects_whose_variance_is_rounding_are_refused():
+    rng = np.random.default_rng(0)
+    x = 1e5 + 1e-6 * rng.normal(size=40)
+    model = NegBinModel(rng.poisson(3.0, 40), np.column_stack([np.ones(40), x]))
+    fit = model.fit()
+    with pytest.raises(UnavailableError, match="centred"):
+        fit.get_margeff()

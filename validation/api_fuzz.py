@@ -350,17 +350,20 @@ def main() -> int:
     options = parser.parse_args()
     started = time.perf_counter()
     seeds = range(options.seed, options.seed + options.sets)
-    rows = Parallel(n_jobs=options.jobs, batch_size=5)(
+    # One after the other as they are done, so that a run that is stopped has told what it found.
+    rows = Parallel(n_jobs=options.jobs, batch_size=5, return_as="generator")(
         delayed(one)(seed, seed % options.profile_every == 0) for seed in seeds
     )
     kinds: Counter[str] = Counter()
-    for seed, (_, _, wrong) in zip(seeds, rows, strict=True):
+    states: Counter[str] = Counter()
+    asked = 0
+    for seed, (state, number, wrong) in zip(seeds, rows, strict=True):
+        states[state] += 1
+        asked += number
         for name, text in wrong:
             kinds[name] += 1
             if kinds[name] <= 3:
-                print(f"seed {seed}, {name}: {text}")
-    states = Counter(state for state, _, _ in rows)
-    asked = sum(number for _, number, _ in rows)
+                print(f"seed {seed}, {name}: {text}", flush=True)
     print(f"{dict(states)}, {asked} questions in {time.perf_counter() - started:.0f} s")
     print(f"violations: {sum(kinds.values())} {dict(kinds)}")
     return int(bool(kinds))

@@ -144,10 +144,17 @@ class Margins(DiscreteMargins):
                 raise AlignmentError(msg)
         self.results, rows = self._averaged_fit(at, atexog)
         try:
-            super().get_margeff(at, method, rows, dummy, count)
+            with np.errstate(invalid="ignore"):  # the root of a negative variance: see below
+                super().get_margeff(at, method, rows, dummy, count)
         except ValueError as error:
             # Combinations that statsmodels rules out, such as dummy=True with at="zero".
             raise OptionError(str(error)) from error
+        if at != "all" and (np.diag(np.atleast_2d(self.margeff_cov)) < 0.0).any():
+            msg = (
+                "rounding leaves no variance of the marginal effects, since a column of exog "
+                "hardly varies beside its size; fit with that column centred."
+            )
+            raise UnavailableError(msg)
         varies = self.results.model.exog.var(axis=0) != 0.0
         lost = self._aliased[:width][varies]
         self.margeff[..., lost] = np.nan
