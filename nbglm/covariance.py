@@ -103,7 +103,9 @@ class Covariances:
         -------
         ndarray of bool, shape (genes, combinations)
         """
-        told = np.ones((self.root.shape[0], matrix.shape[0]), dtype=bool)
+        # Without a definite information there is nothing to tell.
+        sound = np.asarray(np.isfinite(self.root).all(axis=(1, 2)))
+        told = np.repeat(sound[:, None], matrix.shape[0], axis=1)
         if self.root is self.observed:
             return told
         for gene, (root, observed) in enumerate(zip(self.root, self.observed, strict=True)):
@@ -257,6 +259,9 @@ def covariances(
     roots = np.zeros_like(fit.root)
 
     def one(gene: int) -> None:
+        if not np.isfinite(fit.root[gene]).all():
+            roots[gene] = np.nan
+            return
         if kind == "eim":
             root = _expected(rows, fit, gene)
         else:

@@ -42,6 +42,10 @@ _OF_CELLS = (
 )
 _NO_EVIDENCE = "Which cells are behind this, the fit says as long as it has its data."
 _WITHOUT_VARIANCE = {
+    "oim": (
+        "The estimate stands, but has no standard error: the likelihood is flat along a direction "
+        "that it moves along."
+    ),
     "eim": "The estimate stands, but the expected information says nothing of it.",
     "HC0": _OF_CELLS,
     "HC1": _OF_CELLS,

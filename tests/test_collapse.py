@@ -1,6 +1,7 @@
 """Coefficients of which clusters, or single cells, leave no variance."""
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -247,6 +248,33 @@ def test_no_observation_to_spare_leaves_no_corrected_error(rng):
     weights = [1, 1, 0, 0]
     alone = fit(counts, obs.assign(c=list("ppqq")), "~ 1", groups="c", weights=weights)
     assert (alone.coef_status["beta"]["y"] == "not_identified").all()
+
+
+def test_a_singular_information_leaves_no_error_of_any_kind(counts, obs):
+    """As of a gene whose likelihood is flat to the last digit along some direction."""
+    table = pd.DataFrame({"y": counts["y"], "flat": counts["y"].to_numpy()[::-1]})
+    results = fit(table, obs, FORMULA, cov_type="oim")
+    root = results.arrays.root.copy()
+    root[1] = np.nan
+    flat = replace(results, arrays=replace(results.arrays, root=root))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.simplefilter("ignore", nbglm.NbglmWarning)
+        for kind in ("oim", "eim", "HC0", "cluster"):
+            kwds = {"groups": "many"} if kind == "cluster" else None
+            one = flat.with_cov(kind, kwds)
+            for part in ("beta", "gamma"):
+                assert (one.coef_status[part]["flat"] == "not_identified").all()
+                assert (one.coef_status[part]["y"] == "ok").all()
+                assert one.bse[part]["flat"].isna().all()
+            assert one.t_test("x")["status"].tolist() == ["ok", "not_identified"]
+            assert one.wald_test("arm")["test"].tolist() == ["wald", "none"]
+            assert one.score_test("~ donor")["status"].tolist() == ["ok", "not_identified"]
+            tables = one.predict(interval=0.9)
+            assert np.isfinite(tables["mean"]["flat"]).all()
+            assert tables["mean_upper"]["flat"].isna().all()
+            assert "not_identified" in one.explain("flat")
+            assert np.isnan(one.gene("flat").get_prediction().se).all()
 
 
 # How many clusters carry a term ------------------------------------------------------------------
