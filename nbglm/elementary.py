@@ -17,7 +17,7 @@ from numba.extending import intrinsic
 
 from nbglm.compiled import scalar
 
-__all__ = ["exp", "log", "ratio_terms", "relative_excess"]
+__all__ = ["excess_terms", "exp", "log", "ratio_terms", "relative_excess"]
 
 _LOG2_E = 1.0 / math.log(2.0)
 # log 2 in two parts, of which the first has so few digits that its multiples are exact.
@@ -139,3 +139,33 @@ def ratio_terms(x: float) -> tuple[float, float, float, float]:
     log1p_x = k * _LOG2_HIGH + (k * _LOG2_LOW + f * (1.0 - excess))
     share = 1.0 - excess if small else log1p_x / x
     return p, q, share, (excess - q if small else p - share)
+
+
+@scalar
+def excess_terms(x: float, whole: float) -> tuple[float, float, float]:
+    """What deviances need of a relative change ``x >= -1``.
+
+    Parameters
+    ----------
+    x : float
+        The change; at most 1e300.
+    whole : float
+        ``1 + x``, which has digits that `x` has lost where it is small.
+
+    Returns
+    -------
+    excess, rise, share : float
+        ``(x - log1p(x)) / x``, ``((1 + x) log1p(x) - x) / x`` and ``log1p(x) / x``, each to full
+        relative accuracy; the first two vanish with `x` and have its sign.
+    """
+    bits = _bits(whole)
+    k = (bits - _ROOT_HALF) >> 52
+    near = k == 0
+    f = x if near else _double(bits - (k << 52)) - 1.0
+    excess = relative_excess(f)
+    share = (k * _LOG2_HIGH + (k * _LOG2_LOW + f * (1.0 - excess))) / (1.0 if near else x)
+    return (
+        excess if near else 1.0 - share,
+        x - whole * excess if near else whole * share - 1.0,
+        1.0 - excess if near else share,
+    )

@@ -41,7 +41,8 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nbglm.compiled import entry, scalar
+from nbglm.compiled import entry, kernel, scalar
+from nbglm.deviance import LARGE, deviance_terms, factorial_terms, log_height, peak_terms
 from nbglm.elementary import exp, ratio_terms
 from nbglm.sizeterms import BLOCK, SPLIT, count_terms
 
@@ -111,6 +112,18 @@ def mean_terms(
     )
 
 
+@kernel
+def _large_terms(y: float, eta: float, r: float, out: FloatArray) -> None:
+    """Log-likelihood of a large count and its derivatives by `zeta`: see nbglm.deviance."""
+    deviance = deviance_terms(y, exp(eta), 1.0 / r)
+    peak = peak_terms(y, 1.0 / r)
+    above = factorial_terms(y, r)
+    below = factorial_terms(0.0, r)
+    out[0] = peak[0] + (above[0] - below[0]) - deviance[0] - log_height(y)
+    out[2] = peak[1] + (above[1] - below[1]) - deviance[1]
+    out[5] = peak[2] + (above[2] - below[2]) - deviance[2]
+
+
 @entry
 def _terms(y: FloatArray, eta: FloatArray, zeta: FloatArray, out: FloatArray) -> None:
     """Log-likelihood and derivatives of single counts in ascending order."""
@@ -132,6 +145,9 @@ def _terms(y: FloatArray, eta: FloatArray, zeta: FloatArray, out: FloatArray) ->
             out[lo + i, 0] += work[0, i - single]
             out[lo + i, 2] += work[1, i - single]
             out[lo + i, 5] += work[2, i - single]
+        for i in range(size):
+            if y[lo + i] >= LARGE:
+                _large_terms(y[lo + i], eta[lo + i], r[i], out[lo + i])
 
 
 def _row_terms(y: ArrayLike, eta: ArrayLike, zeta: ArrayLike) -> FloatArray:

@@ -134,7 +134,7 @@ def merged_problem(
     if layout.size_offset.size > 1 and not dense:
         design = _merge_silent(cells, gene, layout, coarse)
         return design, collect_counts(cells, counts, design)
-    if not coarse.same_sizes:
+    if not coarse.same_sizes or gene.centre.size:
         return coarse.layout, collect_counts(cells, counts, coarse.layout)
     total = np.zeros(coarse.layout.weight.size)
     for i in range(gene.total.size):
@@ -147,6 +147,9 @@ def merged_problem(
         gene.values,
         gene.multiplicity,
         gene.group,
+        gene.centre,
         gene.square,
         gene.constant,
+        gene.magnitude,
+        gene.resolution,
     )

@@ -165,7 +165,7 @@ def _direction(gradient: FloatArray, hessian: FloatArray, step: FloatArray) -> t
 @kernel
 def rounding_of(value: float, gene: GeneCounts) -> float:
     """How far rounding may move a log-likelihood."""
-    return 1e-14 * (abs(value) + 2.0 * gene.constant)
+    return 1e-14 * (abs(value) + gene.magnitude)
 
 
 @inlined
@@ -205,6 +205,7 @@ def maximise(
     gradient, trial_gradient = np.empty(k), np.empty(k)
     hessian, trial_hessian = np.empty((k, k)), np.empty((k, k))
     length = weight_length(layout)
+    enough = max(enough, gene.resolution)
     value, slope, scale, noise, least = -math.inf, math.inf, 0.0, 0.0, 0.0
     definite, phase, tries, evaluations, code = False, _FIRST, 0, 0, STALLED
     while True:

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbglm.compiled import inlined, kernel, reduction, rowwise
+from nbglm.deviance import STIRLING, deviance_terms, factorial_terms, peak_terms, tail_terms
+from nbglm.elementary import exp
 from nbglm.layout import Layout
 from nbglm.likelihood import mean_terms, size_of
 from nbglm.sizeterms import BLOCK, SPLIT, count_terms, table_terms
@@ -19,6 +21,9 @@ from nbglm.tally import GeneCounts
 __all__ = ["evaluate"]
 
 FloatArray = NDArray[np.float64]
+
+_TINY = 1e-300  # mean count of a row that has none
+_LARGEST_SIZE = 1e200  # as good as infinite, with room for its square
 
 # Rows of the block's workspace: predictor, size, its inverse, six row terms, a weighted column.
 _ETA, _SIZE, _INVERSE, _VALUE, _BY_ETA, _BY_ZETA, _MEAN, _CROSS, _DISPERSION, _WEIGHTED = range(10)
@@ -126,6 +131,95 @@ def _size_part(gene: GeneCounts, r: FloatArray, slope: FloatArray, curvature: Fl
     return value
 
 
+@rowwise
+def _large_row_terms(
+    weight: FloatArray,
+    total: FloatArray,
+    eta: FloatArray,
+    inverse: FloatArray,
+    value: FloatArray,
+    by_zeta: FloatArray,
+    dispersion: FloatArray,
+) -> None:
+    """Put deviances in the place of row terms that would cancel with those of large counts."""
+    for i in range(weight.size):
+        w = weight[i]
+        deviance, slope, curvature = deviance_terms(total[i] / w, exp(eta[i]), inverse[i])
+        value[i] = -w * deviance
+        by_zeta[i] = -w * slope
+        dispersion[i] = -w * curvature
+
+
+@rowwise
+def _deviances(
+    y: FloatArray,
+    centre: FloatArray,
+    r: FloatArray,
+    value: FloatArray,
+    slope: FloatArray,
+    curvature: FloatArray,
+) -> None:
+    """Terms of single counts around the means of their rows."""
+    for i in range(y.size):
+        terms = deviance_terms(y[i], max(centre[i], _TINY), 1.0 / r[i])
+        value[i] = -terms[0]
+        slope[i] = -terms[1]
+        curvature[i] = -terms[2]
+
+
+@rowwise
+def _add_peaks(
+    y: FloatArray, r: FloatArray, value: FloatArray, slope: FloatArray, curvature: FloatArray
+) -> None:
+    """Add what large counts have besides."""
+    for i in range(y.size):
+        bounded = min(r[i], _LARGEST_SIZE)
+        peak = peak_terms(y[i], 1.0 / bounded)
+        tail = tail_terms(y[i] + bounded, bounded)
+        value[i] += peak[0] + tail[0]
+        slope[i] += peak[1] + tail[1]
+        curvature[i] += peak[2] + tail[2]
+
+
+@kernel
+def _size_part_of_large(
+    gene: GeneCounts, r: FloatArray, slope: FloatArray, curvature: FloatArray
+) -> float:
+    """As :func:`_size_part`, for a gene with large counts; the slopes are overwritten."""
+    value = 0.0
+    for k in range(r.size):
+        terms = factorial_terms(0.0, r[k])
+        n = gene.positive[k]
+        value -= n * terms[0]
+        slope[k] = -n * terms[1]
+        curvature[k] = -n * terms[2]
+    work = np.empty((3, BLOCK))
+    own = np.empty(BLOCK)
+    for lo in range(0, gene.values.size, BLOCK):
+        hi = min(lo + BLOCK, gene.values.size)
+        n = hi - lo
+        y = gene.values[lo:hi]
+        for e in range(n):
+            own[e] = r[gene.group[lo + e]]
+        _deviances(y, gene.centre[lo:hi], own[:n], work[0, :n], work[1, :n], work[2, :n])
+        small = 0
+        while small < n and y[small] < STIRLING:
+            if y[small] > 0.0:
+                peak = peak_terms(y[small], 1.0 / own[small])
+                rest = factorial_terms(y[small], own[small])
+                for l in range(3):
+                    work[l, small] += peak[l] + rest[l]
+            small += 1
+        _add_peaks(y[small:], own[small:n], work[0, small:n], work[1, small:n], work[2, small:n])
+        for e in range(n):
+            k = gene.group[lo + e]
+            m = gene.multiplicity[lo + e]
+            value += m * work[0, e]
+            slope[k] += m * work[1, e]
+            curvature[k] += m * work[2, e]
+    return value
+
+
 @kernel
 def _add_mean_columns(
     columns: FloatArray,
@@ -221,7 +315,11 @@ def evaluate(
             hessian[j, l] = 0.0
     r, slope, curvature = np.empty(groups), np.empty(groups), np.zeros(groups)
     _sizes(theta[p:], layout, gene, r, slope)
-    value = _size_part(gene, r, slope, curvature) - gene.constant
+    large = gene.centre.size > 0
+    if large:
+        value = _size_part_of_large(gene, r, slope, curvature) - gene.constant
+    else:
+        value = _size_part(gene, r, slope, curvature) - gene.constant
     work = np.empty((10, BLOCK))
     size_columns = np.empty((q, BLOCK))
     for lo in range(0, rows, BLOCK):
@@ -248,6 +346,16 @@ def evaluate(
             work[_CROSS],
             work[_DISPERSION],
         )
+        if large:
+            _large_row_terms(
+                layout.weight[lo:hi],
+                gene.total[lo:hi],
+                work[_ETA],
+                work[_INVERSE],
+                work[_VALUE],
+                work[_BY_ZETA],
+                work[_DISPERSION],
+            )
         value += _sum(work[_VALUE, :n])
         _add_mean_columns(columns, lo, hi, work, gradient, hessian)
         if groups == rows:

@@ -2,7 +2,8 @@
 
 Counts that share a size are tabulated by how many lie above 1, above 2, ...: a sum over all counts
 ``y`` of sums over ``j < y`` is one sum over ``j``. Counts that are too large for that to pay, and
-all counts of designs with hardly two cells to a size, are kept one by one.
+all counts of designs with hardly two cells to a size, are kept one by one. So are all counts of
+genes with large ones, each with the mean count of its row: see :mod:`nbglm.deviance`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
-from nbglm.compiled import kernel
+from nbglm.compiled import kernel, reduction
+from nbglm.deviance import LARGE, STIRLING, log_height
 from nbglm.layout import Layout
 
 __all__ = ["GeneCounts", "collect_counts"]
@@ -27,6 +29,9 @@ _CELLS_PER_GROUP = 4  # below which counts are not tabulated
 _SINGLE = 8.0  # cost of a count by itself, in entries of a table
 _STAIRS = 18  # counts are in order up to here, as nbglm.sizeterms.count_terms wants them
 _LOG_FACTORIAL = gammaln(np.arange(_TABLE + 1) + 1.0)
+_SILENT = 1e-12  # share of the weight of a row that is rounding
+_EXPONENTIAL = 3.0  # rounding of a mean, in units of 1e-14
+_PREDICTOR = 1e-14  # rounding of a linear predictor
 
 
 class GeneCounts(NamedTuple):
@@ -44,13 +49,19 @@ class GeneCounts(NamedTuple):
         Entries ``starts[k]:starts[k + 1]`` of `above` belong to group ``k``.
     values, multiplicity : ndarray, shape (singles,)
         Counts of 2 or more that are not in the tables, in ascending order up to 17, and how often
-        (by weight) each occurs.
+        (by weight) each occurs. If there are large ones: all counts, those of 0 first.
     group : ndarray of int, shape (singles,)
         Their dispersion groups.
+    centre : ndarray, shape (singles,) or (0,)
+        If there are large counts, the mean counts of their rows.
     square : float
         Weighted sum of the squares of all counts.
     constant : float
-        Sum of ``lgamma(y + 1)``.
+        Sum of ``lgamma(y + 1)``; of what this has beyond ``y log y - y`` if there are large counts.
+    magnitude : float
+        Size of what cancels in the log-likelihood.
+    resolution : float
+        Squared distance from the maximum, in standard errors, that rounding leaves.
     """
 
     total: FloatArray
@@ -60,8 +71,11 @@ class GeneCounts(NamedTuple):
     values: FloatArray
     multiplicity: FloatArray
     group: IntArray
+    centre: FloatArray
     square: float
     constant: float
+    magnitude: float
+    resolution: float
 
 
 @kernel
@@ -138,6 +152,69 @@ def _in_order(
     return new_values, new_multiplicity, new_group
 
 
+@reduction
+def _sum_of_squares(counts: FloatArray) -> float:
+    total = 0.0
+    for e in range(counts.size):
+        total += counts[e] * counts[e]
+    return total
+
+
+@kernel
+def _collect_large(cells: IntArray, counts: FloatArray, layout: Layout) -> GeneCounts:
+    """All counts one by one, with the mean counts of their rows."""
+    rows, groups = layout.weight.size, layout.size_offset.size
+    total, heard, positive = np.zeros(rows), np.zeros(rows), np.zeros(groups)
+    square, constant, heaviest = 0.0, 0.0, 0.0
+    for e in range(cells.size):
+        row = layout.row_of_cell[cells[e]]
+        if row >= 0:
+            w = layout.cell_weight[cells[e]]
+            total[row] += w * counts[e]
+            heard[row] += w
+            positive[layout.group_of_row[row]] += w
+            square += w * counts[e] * counts[e]
+            constant += w * log_height(counts[e])
+            heaviest = max(heaviest, w)
+    values = np.empty(rows + cells.size)
+    multiplicity, centre = np.empty(values.size), np.empty(values.size)
+    group = np.empty(values.size, dtype=np.int64)
+    single = 0
+    everything = 0.0
+    for row in range(rows):
+        everything += total[row]
+        silent = layout.weight[row] - heard[row]
+        if silent > _SILENT * layout.weight[row]:
+            values[single] = 0.0
+            multiplicity[single] = silent
+            group[single] = layout.group_of_row[row]
+            centre[single] = total[row] / layout.weight[row]
+            single += 1
+    for small in (True, False):
+        for e in range(cells.size):
+            row = layout.row_of_cell[cells[e]]
+            if row >= 0 and (counts[e] < STIRLING) == small:
+                values[single] = counts[e]
+                multiplicity[single] = layout.cell_weight[cells[e]]
+                group[single] = layout.group_of_row[row]
+                centre[single] = total[row] / layout.weight[row]
+                single += 1
+    return GeneCounts(
+        total,
+        positive,
+        np.empty(0),
+        np.zeros(groups + 1, dtype=np.int64),
+        values[:single],
+        multiplicity[:single],
+        group[:single],
+        centre[:single],
+        square,
+        constant,
+        2.0 * constant + _EXPONENTIAL * math.sqrt(heaviest * everything),
+        everything * _PREDICTOR**2,
+    )
+
+
 @kernel
 def collect_counts(cells: IntArray, counts: FloatArray, layout: Layout) -> GeneCounts:
     """Totals and tables of one gene.
@@ -154,6 +231,8 @@ def collect_counts(cells: IntArray, counts: FloatArray, layout: Layout) -> GeneC
     GeneCounts
     """
     row_of_cell = layout.row_of_cell
+    if _sum_of_squares(counts) > (0.5 * LARGE) ** 2 * row_of_cell.size:
+        return _collect_large(cells, counts, layout)
     group_of_row = layout.group_of_row
     cell_weight = layout.cell_weight
     groups = layout.size_offset.size
@@ -195,7 +274,10 @@ def collect_counts(cells: IntArray, counts: FloatArray, layout: Layout) -> GeneC
                 constant += histograms[k, y] * _LOG_FACTORIAL[y]
         above, single = _tabulate(histograms, starts, values, multiplicity, group, single)
     values, multiplicity, group = _in_order(values[:single], multiplicity[:single], group[:single])
-    return GeneCounts(total, positive, above, starts, values, multiplicity, group, square, constant)
+    return GeneCounts(
+        total, positive, above, starts, values, multiplicity, group, np.empty(0), square, constant,
+        2.0 * constant, 0.0,
+    )  # fmt: skip
 
 
 @kernel

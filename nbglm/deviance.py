@@ -1,0 +1,183 @@
+r"""The log-likelihood of large counts, as what a perfect fit reaches less a deviance.
+
+The parts of :mod:`nbglm.likelihood` grow like ``y log y`` and cancel to a few units, so that counts
+of a million leave ten digits of them and counts of ``1e10`` five. Here nothing cancels. With a
+centre ``m``, the mean count of the cells that share a design row, and ``x = mu / r``::
+
+    sum loglik(y; mu, r) = sum saturated(y, r) - sum D(y; m, r) - weight D(m; mu, r)
+
+    D(y; mu, r) = y log(y / mu) - (y + r) log((y + r) / (mu + r))        half the deviance
+    saturated   = loglik(y; y, r) = s(y + r) - s(r) - s(y) - log(2 pi y (1 + y / r)) / 2
+    s(z)        = lgamma(z) - (z - 1/2) log z + z - log(2 pi) / 2        Stirling's remainder
+
+for any mean at all, since the log-likelihood of a row is linear in its counts. The deviance is
+``y + r`` times the divergence between two binomial distributions, whose two parts are positive::
+
+    D = E [rise(u) + excess(t)],   E = (y - mu) / (1 + x)
+    t = (y - mu) / (r + mu),       excess(t) = (t - log1p(t)) / t
+    u = (y / mu - 1) r / (r + y),  rise(u) = ((1 + u) log1p(u) - u) / u
+
+and by ``zeta = log r``, where ``q = y / (y + r)``::
+
+    dD  = E excess(t)              d2D = E [excess(t) - t r / (y + r)]
+    d saturated  =  q / 2          + r [s'(y + r) - s'(r)]
+    d2 saturated = -q (1 - q) / 2  + r [s' + r s''](y + r) - r [s' + r s''](r)
+
+References
+----------
+Loader, C. (2000). Fast and accurate computation of binomial probabilities. The deviance and the
+remainders are his; the derivatives are worked out here.
+"""
+
+from __future__ import annotations
+
+import math
+
+from nbglm.compiled import kernel, scalar
+from nbglm.elementary import excess_terms, ratio_terms
+
+__all__ = ["LARGE", "STIRLING", "deviance_terms", "factorial_terms", "log_height", "peak_terms", "tail_terms"]
+
+LARGE = 2048.0
+"""Counts from which on the parts of the usual form lose digits that matter."""
+
+STIRLING = 16.0
+"""Argument from which on Stirling's series gives its remainder in full."""
+
+_HALF_LOG_2_PI = 0.5 * math.log(2.0 * math.pi)
+_LARGEST = 1e300
+_LARGEST_SIZE = 1e200  # as good as infinite, with room for its square
+
+
+@scalar
+def deviance_terms(y: float, mu: float, inverse: float) -> tuple[float, float, float]:
+    """Half the deviance of a count, or of a mean count, from a mean.
+
+    Parameters
+    ----------
+    y : float
+        The count, which need not be whole.
+    mu : float
+        Its mean.
+    inverse : float
+        ``1 / r``, of which 0 is the Poisson.
+
+    Returns
+    -------
+    tuple of float
+        ``D``, and its first and second derivative by ``zeta``, each to the relative accuracy of
+        ``y - mu``.
+    """
+    x = min(mu * inverse, _LARGEST)
+    z = y * inverse
+    p = 1.0 / (1.0 + x)
+    a = 1.0 / (1.0 + z)
+    b = a / mu
+    pull = (y - mu) * p
+    t = max(pull * inverse, -1.0)
+    u = min((y - mu) * b, _LARGEST)
+    excess, _, share = excess_terms(t, (1.0 + z) * p)
+    _, rise, _ = excess_terms(u, min(y * (1.0 + x) * b, _LARGEST))
+    # Where t is large, so is the excess, and t a all but 1: their difference is taken as that of
+    # what both lack.
+    bend = x * p * (1.0 + a) + p * a - share if t > 1.0 else excess - t * a
+    return pull * (rise + excess), pull * excess, pull * bend
+
+
+@scalar
+def tail_terms(z: float, r: float) -> tuple[float, float, float]:
+    """Stirling's remainder for ``z >= 16``.
+
+    Parameters
+    ----------
+    z : float
+        Argument.
+    r : float
+        The size.
+
+    Returns
+    -------
+    tuple of float
+        ``s(z)``, ``r s'(z)`` and ``r s'(z) + r**2 s''(z)``.
+    """
+    inverse = 1.0 / z
+    share = r * inverse
+    u = inverse * inverse
+    value = 1.0 / 12.0 - u * (
+        1.0 / 360.0 - u * (1.0 / 1260.0 - u * (1.0 / 1680.0 - u * (1.0 / 1188.0)))
+    )
+    # z s'(z) and z**2 s''(z), of which the coefficients are multiplied by -1, -3, ... and 2, 12, ...
+    first = 1.0 / 12.0 - u * (
+        3.0 / 360.0 - u * (5.0 / 1260.0 - u * (7.0 / 1680.0 - u * (9.0 / 1188.0)))
+    )
+    second = 2.0 / 12.0 - u * (
+        12.0 / 360.0 - u * (30.0 / 1260.0 - u * (56.0 / 1680.0 - u * (90.0 / 1188.0)))
+    )
+    slope = -share * inverse * first
+    return inverse * value, slope, slope + share * share * inverse * second
+
+
+@kernel
+def factorial_terms(y: float, r: float) -> tuple[float, float, float]:
+    """Stirling's remainder of ``z = y + r``, whatever these are.
+
+    Parameters
+    ----------
+    y : float
+        A count; 0 for the remainder of the size itself.
+    r : float
+        The size.
+
+    Returns
+    -------
+    tuple of float
+        ``s(z)``, ``r s'(z)`` and ``r s'(z) + r**2 s''(z)``.
+    """
+    r = min(r, _LARGEST_SIZE)
+    z = y + r
+    if z >= STIRLING:
+        return tail_terms(z, r)
+    # psi(z) = psi(above) - sum 1 / (z + j). The terms j = 0, which are large where z is small,
+    # are joined with 1 / (2 z) and cancel in the last result up to what is proportional to y.
+    above = z + STIRLING
+    _, slope, both = tail_terms(above, r)
+    log_z = math.log(z)
+    rise = r * (math.log(above) - log_z - 0.5 / above) + slope
+    second = r * r * (1.0 / above + 0.5 / (above * above) - 1.0 / z) + both - slope
+    s1 = 0.5 * r / z
+    s2 = 0.5 * (r / z) * (y / z)
+    for j in range(1, int(STIRLING)):
+        inverse = 1.0 / (z + j)
+        s1 += r * inverse
+        s2 += r * (y + j) * (inverse * inverse)
+    value = math.lgamma(z) - (z - 0.5) * log_z + z - _HALF_LOG_2_PI
+    return value, rise - s1, rise + second - s2
+
+
+@scalar
+def peak_terms(y: float, inverse: float) -> tuple[float, float, float]:
+    """What the height of the distribution at a mean of ``y`` owes to its width.
+
+    Parameters
+    ----------
+    y : float
+        A positive count.
+    inverse : float
+        ``1 / r``.
+
+    Returns
+    -------
+    tuple of float
+        ``-log1p(y / r) / 2`` and its two derivatives by ``zeta``.
+    """
+    x = y * inverse
+    p, q, share, _ = ratio_terms(x)
+    half = 0.5 * q
+    return -0.5 * x * share, half, -half * p
+
+
+@kernel
+def log_height(y: float) -> float:
+    """Negative logarithm of the largest probability that any Poisson gives a positive count."""
+    value, _, _ = factorial_terms(y, 0.0)
+    return 0.5 * math.log(y) + _HALF_LOG_2_PI + value
