@@ -68,7 +68,8 @@ def deviance_terms(y: float, mu: float, inverse: float) -> tuple[float, float, f
         ``D``, and its first and second derivative by ``zeta``, each to the relative accuracy of
         ``y - mu``.
     """
-    x = min(mu * inverse, _LARGEST)
+    inverse = min(inverse, _LARGEST / mu)  # a smaller size would do the same
+    x = mu * inverse
     z = y * inverse
     p = 1.0 / (1.0 + x)
     a = 1.0 / (1.0 + z)

@@ -56,6 +56,7 @@ _ARMIJO = 1e-4
 _BACKTRACKS = 40
 _DOUBLINGS = 6
 _TAIL = 1e-6  # with a squared decrement below this a step is not worth doubling
+_NO_INFORMATION = 1e-100
 _FIRST, _SEARCH, _STRETCH = 0, 1, 2  # what the next evaluation is for
 _NOTHING = 1e-10  # gain, relative to the value, that is none
 _FARTHEST = 1e7  # a linear predictor beyond this is on its way to infinity
@@ -141,7 +142,31 @@ def _largest(values: FloatArray) -> float:
 
 
 @kernel
-def _direction(gradient: FloatArray, hessian: FloatArray, step: FloatArray) -> tuple[bool, float]:
+def _solve_scaled(
+    matrix: FloatArray, right: FloatArray, factor: FloatArray, out: FloatArray
+) -> None:
+    """As :func:`solve_shifted`, after scaling the diagonal to 1.
+
+    Counts of a million tell a million times as much of their mean as of their size, so that a
+    multiple of the identity that matters to the one would hold the other still.
+    """
+    k = right.size
+    scale, scaled = np.empty(k), np.empty(k)
+    for i in range(k):
+        scale[i] = 1.0 / math.sqrt(max(abs(matrix[i, i]), _NO_INFORMATION))
+        scaled[i] = right[i] * scale[i]
+    for i in range(k):
+        for j in range(k):
+            matrix[i, j] *= scale[i] * scale[j]
+    solve_shifted(matrix, scaled, factor, out)
+    for i in range(k):
+        out[i] *= scale[i]
+
+
+@kernel
+def _direction(
+    gradient: FloatArray, hessian: FloatArray, large: bool, step: FloatArray
+) -> tuple[bool, float]:
     """Fill `step`; tell whether it is Newton's, and the slope along it."""
     k = gradient.size
     information = np.empty((k, k))
@@ -154,7 +179,9 @@ def _direction(gradient: FloatArray, hessian: FloatArray, step: FloatArray) -> t
     if not finite:
         return False, math.nan
     definite = solve_definite(information, gradient, factor, step)
-    if not definite:
+    if not definite and large:
+        _solve_scaled(information, gradient, factor, step)
+    elif not definite:
         solve_shifted(information, gradient, factor, step)
     slope = 0.0
     for i in range(k):
@@ -236,7 +263,7 @@ def maximise(
                 scale *= 2.0
                 continue
 
-        definite, slope = _direction(gradient, hessian, step)
+        definite, slope = _direction(gradient, hessian, gene.centre.size > 0, step)
         if not math.isfinite(slope):
             code = STALLED
             break
