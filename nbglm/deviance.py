@@ -34,9 +34,18 @@ from __future__ import annotations
 import math
 
 from nbglm.compiled import kernel, scalar
-from nbglm.elementary import excess_terms, ratio_terms
+from nbglm.elementary import excess_terms, log, ratio_terms
 
-__all__ = ["LARGE", "STIRLING", "deviance_terms", "factorial_terms", "log_height", "peak_terms", "tail_terms"]
+__all__ = [
+    "LARGE",
+    "LARGEST_SIZE",
+    "STIRLING",
+    "deviance_terms",
+    "factorial_terms",
+    "log_height",
+    "peak_terms",
+    "tail_terms",
+]
 
 LARGE = 2048.0
 """Counts from which on the parts of the usual form lose digits that matter."""
@@ -44,9 +53,11 @@ LARGE = 2048.0
 STIRLING = 16.0
 """Argument from which on Stirling's series gives its remainder in full."""
 
+LARGEST_SIZE = 1e200
+"""A size that is as good as infinite, with room for its square."""
+
 _HALF_LOG_2_PI = 0.5 * math.log(2.0 * math.pi)
 _LARGEST = 1e300
-_LARGEST_SIZE = 1e200  # as good as infinite, with room for its square
 
 
 @scalar
@@ -107,7 +118,7 @@ def tail_terms(z: float, r: float) -> tuple[float, float, float]:
     value = 1.0 / 12.0 - u * (
         1.0 / 360.0 - u * (1.0 / 1260.0 - u * (1.0 / 1680.0 - u * (1.0 / 1188.0)))
     )
-    # z s'(z) and z**2 s''(z), of which the coefficients are multiplied by -1, -3, ... and 2, 12, ...
+    # z s'(z) and z**2 s''(z): the coefficients are multiplied by -1, -3, ... and by 2, 12, ...
     first = 1.0 / 12.0 - u * (
         3.0 / 360.0 - u * (5.0 / 1260.0 - u * (7.0 / 1680.0 - u * (9.0 / 1188.0)))
     )
@@ -118,7 +129,7 @@ def tail_terms(z: float, r: float) -> tuple[float, float, float]:
     return inverse * value, slope, slope + share * share * inverse * second
 
 
-@kernel
+@scalar
 def factorial_terms(y: float, r: float) -> tuple[float, float, float]:
     """Stirling's remainder of ``z = y + r``, whatever these are.
 
@@ -134,25 +145,28 @@ def factorial_terms(y: float, r: float) -> tuple[float, float, float]:
     tuple of float
         ``s(z)``, ``r s'(z)`` and ``r s'(z) + r**2 s''(z)``.
     """
-    r = min(r, _LARGEST_SIZE)
-    z = y + r
-    if z >= STIRLING:
-        return tail_terms(z, r)
+    r = min(r, LARGEST_SIZE)
+    low = y + r < STIRLING
+    z = min(y + r, STIRLING)
+    above = z + STIRLING
+    value, slope, both = tail_terms(above if low else y + r, r)
     # psi(z) = psi(above) - sum 1 / (z + j). The terms j = 0, which are large where z is small,
     # are joined with 1 / (2 z) and cancel in the last result up to what is proportional to y.
-    above = z + STIRLING
-    _, slope, both = tail_terms(above, r)
-    log_z = math.log(z)
-    rise = r * (math.log(above) - log_z - 0.5 / above) + slope
-    second = r * r * (1.0 / above + 0.5 / (above * above) - 1.0 / z) + both - slope
-    s1 = 0.5 * r / z
-    s2 = 0.5 * (r / z) * (y / z)
-    for j in range(1, int(STIRLING)):
+    first, second, product = 0.5 / z, 0.5 * (y / z) / z, 1.0
+    for j in range(1, 16):
         inverse = 1.0 / (z + j)
-        s1 += r * inverse
-        s2 += r * (y + j) * (inverse * inverse)
-    value = math.lgamma(z) - (z - 0.5) * log_z + z - _HALF_LOG_2_PI
-    return value, rise - s1, rise + second - s2
+        first += inverse
+        second += (y + j) * (inverse * inverse)
+        product *= z + j
+    log_z, log_above = log(z), log(above)
+    more = (above - 0.5) * log_above - (z + 0.5) * log_z - log(product) - STIRLING
+    rise = r * (log_above - log_z - 0.5 / above)
+    bend = r * (r * (1.0 / above + 0.5 / (above * above) - 1.0 / z))
+    return (
+        value + (more if low else 0.0),
+        slope + (rise - r * first if low else 0.0),
+        both + (rise + bend - r * second if low else 0.0),
+    )
 
 
 @scalar

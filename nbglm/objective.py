@@ -11,7 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbglm.compiled import inlined, kernel, reduction, rowwise
-from nbglm.deviance import STIRLING, deviance_terms, factorial_terms, peak_terms, tail_terms
+from nbglm.deviance import (
+    LARGEST_SIZE,
+    STIRLING,
+    deviance_terms,
+    factorial_terms,
+    peak_terms,
+    tail_terms,
+)
 from nbglm.elementary import exp
 from nbglm.layout import Layout
 from nbglm.likelihood import mean_terms, size_of
@@ -23,7 +30,6 @@ __all__ = ["evaluate"]
 FloatArray = NDArray[np.float64]
 
 _TINY = 1e-300  # mean count of a row that has none
-_LARGEST_SIZE = 1e200  # as good as infinite, with room for its square
 
 # Rows of the block's workspace: predictor, size, its inverse, six row terms, a weighted column.
 _ETA, _SIZE, _INVERSE, _VALUE, _BY_ETA, _BY_ZETA, _MEAN, _CROSS, _DISPERSION, _WEIGHTED = range(10)
@@ -168,12 +174,37 @@ def _deviances(
 
 
 @rowwise
+def _remainders(
+    weight: FloatArray, r: FloatArray, value: FloatArray, slope: FloatArray, curvature: FloatArray
+) -> None:
+    """What sizes by themselves take from so many positive counts."""
+    for k in range(r.size):
+        terms = factorial_terms(0.0, r[k])
+        value[k] = -weight[k] * terms[0]
+        slope[k] = -weight[k] * terms[1]
+        curvature[k] = -weight[k] * terms[2]
+
+
+@rowwise
+def _add_small_peaks(
+    y: FloatArray, r: FloatArray, value: FloatArray, slope: FloatArray, curvature: FloatArray
+) -> None:
+    """Add what counts from 1 to 15 have besides."""
+    for i in range(y.size):
+        peak = peak_terms(y[i], 1.0 / r[i])
+        rest = factorial_terms(y[i], r[i])
+        value[i] += peak[0] + rest[0]
+        slope[i] += peak[1] + rest[1]
+        curvature[i] += peak[2] + rest[2]
+
+
+@rowwise
 def _add_peaks(
     y: FloatArray, r: FloatArray, value: FloatArray, slope: FloatArray, curvature: FloatArray
 ) -> None:
-    """Add what large counts have besides."""
+    """Add what larger counts have besides."""
     for i in range(y.size):
-        bounded = min(r[i], _LARGEST_SIZE)
+        bounded = min(r[i], LARGEST_SIZE)
         peak = peak_terms(y[i], 1.0 / bounded)
         tail = tail_terms(y[i] + bounded, bounded)
         value[i] += peak[0] + tail[0]
@@ -186,37 +217,34 @@ def _size_part_of_large(
     gene: GeneCounts, r: FloatArray, slope: FloatArray, curvature: FloatArray
 ) -> float:
     """As :func:`_size_part`, for a gene with large counts; the slopes are overwritten."""
-    value = 0.0
-    for k in range(r.size):
-        terms = factorial_terms(0.0, r[k])
-        n = gene.positive[k]
-        value -= n * terms[0]
-        slope[k] = -n * terms[1]
-        curvature[k] = -n * terms[2]
+    height = np.empty(r.size)
+    _remainders(gene.positive, r, height, slope, curvature)
+    value = _sum(height)
     work = np.empty((3, BLOCK))
     own = np.empty(BLOCK)
     for lo in range(0, gene.values.size, BLOCK):
         hi = min(lo + BLOCK, gene.values.size)
-        n = hi - lo
         y = gene.values[lo:hi]
-        for e in range(n):
+        for e in range(y.size):
             own[e] = r[gene.group[lo + e]]
-        _deviances(y, gene.centre[lo:hi], own[:n], work[0, :n], work[1, :n], work[2, :n])
-        small = 0
-        while small < n and y[small] < STIRLING:
-            if y[small] > 0.0:
-                peak = peak_terms(y[small], 1.0 / own[small])
-                rest = factorial_terms(y[small], own[small])
-                for l in range(3):
-                    work[l, small] += peak[l] + rest[l]
+        a, b, c, size = work[0, : y.size], work[1, : y.size], work[2, : y.size], own[: y.size]
+        _deviances(y, gene.centre[lo:hi], size, a, b, c)
+        silent = 0
+        while silent < y.size and y[silent] == 0.0:
+            silent += 1
+        small = silent
+        while small < y.size and y[small] < STIRLING:
             small += 1
-        _add_peaks(y[small:], own[small:n], work[0, small:n], work[1, small:n], work[2, small:n])
-        for e in range(n):
+        _add_small_peaks(
+            y[silent:small], size[silent:small], a[silent:small], b[silent:small], c[silent:small]
+        )
+        _add_peaks(y[small:], size[small:], a[small:], b[small:], c[small:])
+        for e in range(y.size):
             k = gene.group[lo + e]
             m = gene.multiplicity[lo + e]
-            value += m * work[0, e]
-            slope[k] += m * work[1, e]
-            curvature[k] += m * work[2, e]
+            value += m * a[e]
+            slope[k] += m * b[e]
+            curvature[k] += m * c[e]
     return value
 
 
