@@ -33,19 +33,22 @@ from __future__ import annotations
 
 import math
 
-from nbglm.compiled import kernel, scalar
+import numpy as np
+from numpy.typing import NDArray
+
+from nbglm.compiled import kernel, rowwise, scalar
 from nbglm.elementary import excess_terms, log, ratio_terms
 
 __all__ = [
     "LARGE",
-    "LARGEST_SIZE",
     "STIRLING",
+    "add_large_peaks",
+    "add_peaks",
     "deviance_terms",
-    "factorial_terms",
     "log_height",
-    "peak_terms",
-    "tail_terms",
 ]
+
+FloatArray = NDArray[np.float64]
 
 LARGE = 2048.0
 """Counts from which on the parts of the usual form lose digits that matter."""
@@ -53,11 +56,9 @@ LARGE = 2048.0
 STIRLING = 16.0
 """Argument from which on Stirling's series gives its remainder in full."""
 
-LARGEST_SIZE = 1e200
-"""A size that is as good as infinite, with room for its square."""
-
 _HALF_LOG_2_PI = 0.5 * math.log(2.0 * math.pi)
 _LARGEST = 1e300
+_LARGEST_SIZE = 1e200  # as good as infinite, with room for its square
 
 
 @scalar
@@ -79,7 +80,7 @@ def deviance_terms(y: float, mu: float, inverse: float) -> tuple[float, float, f
         ``D``, and its first and second derivative by ``zeta``, each to the relative accuracy of
         ``y - mu``.
     """
-    inverse = min(inverse, _LARGEST / mu)  # a smaller size would do the same
+    inverse = min(inverse, _LARGEST / max(y, mu))  # a smaller size would do the same
     x = mu * inverse
     z = y * inverse
     p = 1.0 / (1.0 + x)
@@ -97,7 +98,7 @@ def deviance_terms(y: float, mu: float, inverse: float) -> tuple[float, float, f
 
 
 @scalar
-def tail_terms(z: float, r: float) -> tuple[float, float, float]:
+def _tail_terms(z: float, r: float) -> tuple[float, float, float]:
     """Stirling's remainder for ``z >= 16``.
 
     Parameters
@@ -130,47 +131,7 @@ def tail_terms(z: float, r: float) -> tuple[float, float, float]:
 
 
 @scalar
-def factorial_terms(y: float, r: float) -> tuple[float, float, float]:
-    """Stirling's remainder of ``z = y + r``, whatever these are.
-
-    Parameters
-    ----------
-    y : float
-        A count; 0 for the remainder of the size itself.
-    r : float
-        The size.
-
-    Returns
-    -------
-    tuple of float
-        ``s(z)``, ``r s'(z)`` and ``r s'(z) + r**2 s''(z)``.
-    """
-    r = min(r, LARGEST_SIZE)
-    low = y + r < STIRLING
-    z = min(y + r, STIRLING)
-    above = z + STIRLING
-    value, slope, both = tail_terms(above if low else y + r, r)
-    # psi(z) = psi(above) - sum 1 / (z + j). The terms j = 0, which are large where z is small,
-    # are joined with 1 / (2 z) and cancel in the last result up to what is proportional to y.
-    first, second, product = 0.5 / z, 0.5 * (y / z) / z, 1.0
-    for j in range(1, 16):
-        inverse = 1.0 / (z + j)
-        first += inverse
-        second += (y + j) * (inverse * inverse)
-        product *= z + j
-    log_z, log_above = log(z), log(above)
-    more = (above - 0.5) * log_above - (z + 0.5) * log_z - log(product) - STIRLING
-    rise = r * (log_above - log_z - 0.5 / above)
-    bend = r * (r * (1.0 / above + 0.5 / (above * above) - 1.0 / z))
-    return (
-        value + (more if low else 0.0),
-        slope + (rise - r * first if low else 0.0),
-        both + (rise + bend - r * second if low else 0.0),
-    )
-
-
-@scalar
-def peak_terms(y: float, inverse: float) -> tuple[float, float, float]:
+def _peak_terms(y: float, inverse: float) -> tuple[float, float, float]:
     """What the height of the distribution at a mean of ``y`` owes to its width.
 
     Parameters
@@ -191,8 +152,74 @@ def peak_terms(y: float, inverse: float) -> tuple[float, float, float]:
     return -0.5 * x * share, half, -half * p
 
 
+@scalar
+def _factorial_terms(y: float, r: float) -> tuple[float, float, float]:
+    """As :func:`_tail_terms` of ``z = y + r``, whatever these are."""
+    r = min(r, _LARGEST_SIZE)
+    low = y + r < STIRLING
+    z = min(y + r, STIRLING)
+    above = z + STIRLING
+    value, slope, both = _tail_terms(above if low else y + r, r)
+    # psi(z) = psi(above) - sum 1 / (z + j). The terms j = 0, which are large where z is small,
+    # are joined with 1 / (2 z) and cancel in the last result up to what is proportional to y.
+    first, second, product = 0.5 / z, 0.5 * (y / z) / z, 1.0
+    for j in range(1, 16):
+        inverse = 1.0 / (z + j)
+        first += inverse
+        second += (y + j) * (inverse * inverse)
+        product *= z + j
+    log_z, log_above = log(z), log(above)
+    more = (above - 0.5) * log_above - (z + 0.5) * log_z - log(product) - STIRLING
+    rise = r * (log_above - log_z - 0.5 / above)
+    bend = r * (r * (1.0 / above + 0.5 / (above * above) - 1.0 / z))
+    return (
+        value + (more if low else 0.0),
+        slope + (rise - r * first if low else 0.0),
+        both + (rise + bend - r * second if low else 0.0),
+    )
+
+
+@rowwise
+def add_peaks(
+    y: FloatArray, r: FloatArray, value: FloatArray, slope: FloatArray, curvature: FloatArray
+) -> None:
+    """Add what counts have besides their deviances, up to what depends on one of `y` and `r` alone.
+
+    Parameters
+    ----------
+    y : ndarray, shape (n,)
+        Counts; 0 for what depends on the size alone.
+    r : ndarray, shape (n,)
+        Sizes; ``inf`` is the Poisson.
+    value, slope, curvature : ndarray, shape (n,)
+        Added to: ``s(y + r) - log1p(y / r) / 2`` and its derivatives by ``zeta``.
+    """
+    for i in range(y.size):
+        peak = _peak_terms(y[i], 1.0 / r[i])
+        rest = _factorial_terms(y[i], r[i])
+        value[i] += peak[0] + rest[0]
+        slope[i] += peak[1] + rest[1]
+        curvature[i] += peak[2] + rest[2]
+
+
+@rowwise
+def add_large_peaks(
+    y: FloatArray, r: FloatArray, value: FloatArray, slope: FloatArray, curvature: FloatArray
+) -> None:
+    """As :func:`add_peaks`, for counts of 16 or more."""
+    for i in range(y.size):
+        bounded = min(r[i], _LARGEST_SIZE)
+        peak = _peak_terms(y[i], 1.0 / bounded)
+        tail = _tail_terms(y[i] + bounded, bounded)
+        value[i] += peak[0] + tail[0]
+        slope[i] += peak[1] + tail[1]
+        curvature[i] += peak[2] + tail[2]
+
+
 @kernel
 def log_height(y: float) -> float:
     """Negative logarithm of the largest probability that any Poisson gives a positive count."""
-    value, _, _ = factorial_terms(y, 0.0)
+    if y < STIRLING:
+        return math.lgamma(y + 1.0) - y * math.log(y) + y
+    value, _, _ = _tail_terms(y, 0.0)
     return 0.5 * math.log(y) + _HALF_LOG_2_PI + value

@@ -42,7 +42,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nbglm.compiled import entry, kernel, scalar
-from nbglm.deviance import LARGE, deviance_terms, factorial_terms, log_height, peak_terms
+from nbglm.deviance import LARGE, add_peaks, deviance_terms, log_height
 from nbglm.elementary import exp, ratio_terms
 from nbglm.sizeterms import BLOCK, SPLIT, count_terms
 
@@ -113,15 +113,19 @@ def mean_terms(
 
 
 @kernel
-def _large_terms(y: float, eta: float, r: float, out: FloatArray) -> None:
-    """Log-likelihood of a large count and its derivatives by `zeta`: see nbglm.deviance."""
-    deviance = deviance_terms(y, exp(eta), 1.0 / r)
-    peak = peak_terms(y, 1.0 / r)
-    above = factorial_terms(y, r)
-    below = factorial_terms(0.0, r)
-    out[0] = peak[0] + (above[0] - below[0]) - deviance[0] - log_height(y)
-    out[2] = peak[1] + (above[1] - below[1]) - deviance[1]
-    out[5] = peak[2] + (above[2] - below[2]) - deviance[2]
+def _large_terms(
+    y: FloatArray, eta: FloatArray, r: FloatArray, work: FloatArray, out: FloatArray
+) -> None:
+    """Log-likelihoods of large counts and their derivatives by `zeta`: see nbglm.deviance."""
+    n = y.size
+    work[:, :n] = 0.0
+    add_peaks(y, r, work[0, :n], work[1, :n], work[2, :n])
+    add_peaks(np.zeros(n), r, work[3, :n], work[4, :n], work[5, :n])
+    for i in range(n):
+        deviance = deviance_terms(y[i], exp(eta[i]), 1.0 / r[i])
+        out[i, 0] = work[0, i] - work[3, i] - deviance[0] - log_height(y[i])
+        out[i, 2] = work[1, i] - work[4, i] - deviance[1]
+        out[i, 5] = work[2, i] - work[5, i] - deviance[2]
 
 
 @entry
@@ -145,9 +149,13 @@ def _terms(y: FloatArray, eta: FloatArray, zeta: FloatArray, out: FloatArray) ->
             out[lo + i, 0] += work[0, i - single]
             out[lo + i, 2] += work[1, i - single]
             out[lo + i, 5] += work[2, i - single]
-        for i in range(size):
-            if y[lo + i] >= LARGE:
-                _large_terms(y[lo + i], eta[lo + i], r[i], out[lo + i])
+        large = size
+        while large > 0 and y[lo + large - 1] >= LARGE:
+            large -= 1
+        hi = lo + size
+        _large_terms(
+            y[lo + large : hi], eta[lo + large : hi], r[large:size], work, out[lo + large : hi]
+        )
 
 
 def _row_terms(y: ArrayLike, eta: ArrayLike, zeta: ArrayLike) -> FloatArray:

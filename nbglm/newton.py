@@ -142,35 +142,16 @@ def _largest(values: FloatArray) -> float:
 
 
 @kernel
-def _solve_scaled(
-    matrix: FloatArray, right: FloatArray, factor: FloatArray, out: FloatArray
-) -> None:
-    """As :func:`solve_shifted`, after scaling the diagonal to 1.
-
-    Counts of a million tell a million times as much of their mean as of their size, so that a
-    multiple of the identity that matters to the one would hold the other still.
-    """
-    k = right.size
-    scale, scaled = np.empty(k), np.empty(k)
-    for i in range(k):
-        scale[i] = 1.0 / math.sqrt(max(abs(matrix[i, i]), _NO_INFORMATION))
-        scaled[i] = right[i] * scale[i]
-    for i in range(k):
-        for j in range(k):
-            matrix[i, j] *= scale[i] * scale[j]
-    solve_shifted(matrix, scaled, factor, out)
-    for i in range(k):
-        out[i] *= scale[i]
-
-
-@kernel
 def _direction(
     gradient: FloatArray, hessian: FloatArray, large: bool, step: FloatArray
 ) -> tuple[bool, float]:
-    """Fill `step`; tell whether it is Newton's, and the slope along it."""
+    """Fill `step`; tell whether it is Newton's, and the slope along it.
+
+    Large counts tell so much more of their mean than of their size that a multiple of the identity
+    that matters to the one would hold the other still: it is added where the diagonal is 1.
+    """
     k = gradient.size
-    information = np.empty((k, k))
-    factor = np.empty((k, k))
+    information, factor = np.empty((k, k)), np.empty((k, k))
     finite = True
     for i in range(k):
         for j in range(k):
@@ -179,10 +160,17 @@ def _direction(
     if not finite:
         return False, math.nan
     definite = solve_definite(information, gradient, factor, step)
-    if not definite and large:
-        _solve_scaled(information, gradient, factor, step)
-    elif not definite:
-        solve_shifted(information, gradient, factor, step)
+    if not definite:
+        scale, scaled = np.empty(k), np.empty(k)
+        for i in range(k):
+            scale[i] = 1.0 / math.sqrt(max(abs(hessian[i, i]), _NO_INFORMATION)) if large else 1.0
+            scaled[i] = gradient[i] * scale[i]
+            for j in range(i + 1):
+                information[i, j] *= scale[i] * scale[j]
+                information[j, i] = information[i, j]
+        solve_shifted(information, scaled, factor, step)
+        for i in range(k):
+            step[i] *= scale[i]
     slope = 0.0
     for i in range(k):
         slope += gradient[i] * step[i]

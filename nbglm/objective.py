@@ -11,14 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbglm.compiled import inlined, kernel, reduction, rowwise
-from nbglm.deviance import (
-    LARGEST_SIZE,
-    STIRLING,
-    deviance_terms,
-    factorial_terms,
-    peak_terms,
-    tail_terms,
-)
+from nbglm.deviance import STIRLING, add_large_peaks, add_peaks, deviance_terms
 from nbglm.elementary import exp
 from nbglm.layout import Layout
 from nbglm.likelihood import mean_terms, size_of
@@ -173,53 +166,19 @@ def _deviances(
         curvature[i] = -terms[2]
 
 
-@rowwise
-def _remainders(
-    weight: FloatArray, r: FloatArray, value: FloatArray, slope: FloatArray, curvature: FloatArray
-) -> None:
-    """What sizes by themselves take from so many positive counts."""
-    for k in range(r.size):
-        terms = factorial_terms(0.0, r[k])
-        value[k] = -weight[k] * terms[0]
-        slope[k] = -weight[k] * terms[1]
-        curvature[k] = -weight[k] * terms[2]
-
-
-@rowwise
-def _add_small_peaks(
-    y: FloatArray, r: FloatArray, value: FloatArray, slope: FloatArray, curvature: FloatArray
-) -> None:
-    """Add what counts from 1 to 15 have besides."""
-    for i in range(y.size):
-        peak = peak_terms(y[i], 1.0 / r[i])
-        rest = factorial_terms(y[i], r[i])
-        value[i] += peak[0] + rest[0]
-        slope[i] += peak[1] + rest[1]
-        curvature[i] += peak[2] + rest[2]
-
-
-@rowwise
-def _add_peaks(
-    y: FloatArray, r: FloatArray, value: FloatArray, slope: FloatArray, curvature: FloatArray
-) -> None:
-    """Add what larger counts have besides."""
-    for i in range(y.size):
-        bounded = min(r[i], LARGEST_SIZE)
-        peak = peak_terms(y[i], 1.0 / bounded)
-        tail = tail_terms(y[i] + bounded, bounded)
-        value[i] += peak[0] + tail[0]
-        slope[i] += peak[1] + tail[1]
-        curvature[i] += peak[2] + tail[2]
-
-
 @kernel
 def _size_part_of_large(
     gene: GeneCounts, r: FloatArray, slope: FloatArray, curvature: FloatArray
 ) -> float:
     """As :func:`_size_part`, for a gene with large counts; the slopes are overwritten."""
-    height = np.empty(r.size)
-    _remainders(gene.positive, r, height, slope, curvature)
-    value = _sum(height)
+    zeros, height = np.zeros(r.size), np.zeros(r.size)
+    slope[:] = 0.0
+    add_peaks(zeros, r, height, slope, curvature)
+    value = 0.0
+    for k in range(r.size):
+        value -= gene.positive[k] * height[k]
+        slope[k] *= -gene.positive[k]
+        curvature[k] *= -gene.positive[k]
     work = np.empty((3, BLOCK))
     own = np.empty(BLOCK)
     for lo in range(0, gene.values.size, BLOCK):
@@ -235,10 +194,10 @@ def _size_part_of_large(
         small = silent
         while small < y.size and y[small] < STIRLING:
             small += 1
-        _add_small_peaks(
+        add_peaks(
             y[silent:small], size[silent:small], a[silent:small], b[silent:small], c[silent:small]
         )
-        _add_peaks(y[small:], size[small:], a[small:], b[small:], c[small:])
+        add_large_peaks(y[small:], size[small:], a[small:], b[small:], c[small:])
         for e in range(y.size):
             k = gene.group[lo + e]
             m = gene.multiplicity[lo + e]

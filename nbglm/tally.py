@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.special import gammaln
 
 from nbglm.compiled import kernel, reduction
-from nbglm.deviance import LARGE, STIRLING, log_height
+from nbglm.deviance import LARGE, log_height
 from nbglm.layout import Layout
 
 __all__ = ["GeneCounts", "collect_counts"]
@@ -161,58 +161,34 @@ def _sum_of_squares(counts: FloatArray) -> float:
 
 
 @kernel
-def _collect_large(cells: IntArray, counts: FloatArray, layout: Layout) -> GeneCounts:
-    """All counts one by one, with the mean counts of their rows."""
-    rows, groups = layout.weight.size, layout.size_offset.size
-    total, heard, positive = np.zeros(rows), np.zeros(rows), np.zeros(groups)
-    square, constant, heaviest = 0.0, 0.0, 0.0
-    for e in range(cells.size):
-        row = layout.row_of_cell[cells[e]]
-        if row >= 0:
-            w = layout.cell_weight[cells[e]]
-            total[row] += w * counts[e]
-            heard[row] += w
-            positive[layout.group_of_row[row]] += w
-            square += w * counts[e] * counts[e]
-            constant += w * log_height(counts[e])
-            heaviest = max(heaviest, w)
-    values = np.empty(rows + cells.size)
-    multiplicity, centre = np.empty(values.size), np.empty(values.size)
-    group = np.empty(values.size, dtype=np.int64)
-    single = 0
-    everything = 0.0
-    for row in range(rows):
-        everything += total[row]
+def _add_silent(
+    layout: Layout,
+    heard: FloatArray,
+    values: FloatArray,
+    multiplicity: FloatArray,
+    place: IntArray,
+    single: int,
+) -> int:
+    """Let a count of 0 join the singles for every row that has some."""
+    for row in range(heard.size):
         silent = layout.weight[row] - heard[row]
         if silent > _SILENT * layout.weight[row]:
             values[single] = 0.0
             multiplicity[single] = silent
-            group[single] = layout.group_of_row[row]
-            centre[single] = total[row] / layout.weight[row]
+            place[single] = row
             single += 1
-    for small in (True, False):
-        for e in range(cells.size):
-            row = layout.row_of_cell[cells[e]]
-            if row >= 0 and (counts[e] < STIRLING) == small:
-                values[single] = counts[e]
-                multiplicity[single] = layout.cell_weight[cells[e]]
-                group[single] = layout.group_of_row[row]
-                centre[single] = total[row] / layout.weight[row]
-                single += 1
-    return GeneCounts(
-        total,
-        positive,
-        np.empty(0),
-        np.zeros(groups + 1, dtype=np.int64),
-        values[:single],
-        multiplicity[:single],
-        group[:single],
-        centre[:single],
-        square,
-        constant,
-        2.0 * constant + _EXPONENTIAL * math.sqrt(heaviest * everything),
-        everything * _PREDICTOR**2,
-    )
+    return single
+
+
+@kernel
+def _centre(place: IntArray, total: FloatArray, layout: Layout) -> FloatArray:
+    """Mean counts of the rows of all singles, which are replaced by their groups."""
+    centre = np.empty(place.size)
+    for e in range(place.size):
+        row = place[e]
+        centre[e] = total[row] / layout.weight[row]
+        place[e] = layout.group_of_row[row]
+    return centre
 
 
 @kernel
@@ -231,24 +207,25 @@ def collect_counts(cells: IntArray, counts: FloatArray, layout: Layout) -> GeneC
     GeneCounts
     """
     row_of_cell = layout.row_of_cell
-    if _sum_of_squares(counts) > (0.5 * LARGE) ** 2 * row_of_cell.size:
-        return _collect_large(cells, counts, layout)
     group_of_row = layout.group_of_row
     cell_weight = layout.cell_weight
-    groups = layout.size_offset.size
-    total = np.zeros(layout.weight.size)
+    rows, groups = layout.weight.size, layout.size_offset.size
+    large = _sum_of_squares(counts) > (0.5 * LARGE) ** 2 * row_of_cell.size
+    total = np.zeros(rows)
+    heard = np.zeros(rows if large else 0)
     positive = np.zeros(groups)
     starts = np.zeros(groups + 1, dtype=np.int64)
-    tables = row_of_cell.size >= _CELLS_PER_GROUP * groups
+    tables = row_of_cell.size >= _CELLS_PER_GROUP * groups and not large
     width = _width(counts) if tables else 0
     tables = tables and groups * width <= 32 * cells.size + _TABLE
     histograms = np.zeros((groups if tables else 0, width))
-    values = np.empty(cells.size)
-    multiplicity = np.empty(cells.size)
-    group = np.empty(cells.size, dtype=np.int64)
+    values = np.empty(cells.size + heard.size)
+    multiplicity = np.empty(values.size)
+    place = np.empty(values.size, dtype=np.int64)  # their groups, or rows if there are large ones
     single = np.int64(0)
     square = 0.0
     constant = 0.0
+    heaviest = 0.0
     for e in range(cells.size):
         row = row_of_cell[cells[e]]
         if row < 0:
@@ -261,23 +238,39 @@ def collect_counts(cells: IntArray, counts: FloatArray, layout: Layout) -> GeneC
         square += w * y * y
         if tables and y < width:
             histograms[k, int(y)] += w
-        elif y > 1.0:
-            constant += w * _log_factorial(y)
+        elif y > 1.0 or large:
+            constant += w * (log_height(y) if large else _log_factorial(y))
             values[single] = y
             multiplicity[single] = w
-            group[single] = k
+            place[single] = row if large else k
             single += 1
+            if large:
+                heard[row] += w
+                heaviest = max(heaviest, w)
     above = np.empty(0)
     if tables:
         for k in range(groups):
             for y in range(2, width):
                 constant += histograms[k, y] * _LOG_FACTORIAL[y]
-        above, single = _tabulate(histograms, starts, values, multiplicity, group, single)
-    values, multiplicity, group = _in_order(values[:single], multiplicity[:single], group[:single])
+        above, single = _tabulate(histograms, starts, values, multiplicity, place, single)
+    single = _add_silent(layout, heard, values, multiplicity, place, single)
+    values, multiplicity, place = _in_order(values[:single], multiplicity[:single], place[:single])
+    centre = _centre(place[: single if large else 0], total, layout)
+    everything = np.sum(total) if large else 0.0
     return GeneCounts(
-        total, positive, above, starts, values, multiplicity, group, np.empty(0), square, constant,
-        2.0 * constant, 0.0,
-    )  # fmt: skip
+        total,
+        positive,
+        above,
+        starts,
+        values,
+        multiplicity,
+        place,
+        centre,
+        square,
+        constant,
+        2.0 * constant + _EXPONENTIAL * math.sqrt(heaviest * everything),
+        everything * _PREDICTOR**2,
+    )
 
 
 @kernel
