@@ -151,11 +151,11 @@ def _turns(zeta: FloatArray, slope: FloatArray, level: float, most: int) -> Floa
     rising, falling = (sign * slope > _STILL * size.max() for sign in (1.0, -1.0))
     lowest = np.sort((level - zeta[rising]) / slope[rising])[::-1]
     highest = np.sort((level - zeta[falling]) / slope[falling])
-    each = max(1, most // ((lowest.size > 0) + (highest.size > 0)))
+    ends = [end for end in (lowest, highest) if end.size]  # none where the slope is 0 everywhere
+    each = max(1, most // max(1, len(ends)))
     some = [
         end[np.unique(np.geomspace(1, end.size, min(each, end.size)).astype(np.int64)) - 1]
-        for end in (lowest, highest)
-        if end.size
+        for end in ends
     ]
     return np.concatenate([np.zeros(0), *some])
 

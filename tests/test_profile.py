@@ -221,3 +221,12 @@ def test_limits_do_not_depend_on_the_order_of_the_sides(rng):
     again = profile_limits(dataclasses.replace(estimate, std_err=0.3), 0.05)
     assert found.beaten == pytest.approx(3.0, abs=1e-5)
     np.testing.assert_allclose([found.lower, found.upper], [again.lower, again.upper], atol=1e-5)
+
+
+def test_a_column_that_is_0_wherever_there_are_counts_turns_no_sizes():
+    z = np.column_stack([np.repeat([0.0, 1.0], 4), np.repeat([1.0, 0.0], 4)])
+    layout = make_layout(np.ones((8, 1)), z, np.zeros(8))
+    loud = np.flatnonzero(layout.z[:, 0] == 0.0)
+    starts = turned_sizes(layout, np.zeros(3), loud, 12)
+    assert starts.shape[1] == 3
+    assert np.isfinite(starts).all()
