@@ -57,10 +57,13 @@ def _score_statistics(
     poisson: FitArrays, counts: Counts, x: FloatArray, offset: FloatArray, weights: FloatArray
 ) -> FloatArray:
     statistic = np.full(poisson.llf.size, np.nan)
+    # Cells without weight took no part in the fit, which may send their means anywhere.
+    used = weights > 0
+    x, offset, weights = x[used], offset[used], weights[used]
     none = np.zeros((x.shape[0], 0))
     for g in np.flatnonzero(~np.isin(poisson.status, [_NO_COUNTS, _FAILED])):
         mean = predict(poisson, x, none, offset, slice(g, g + 1))[0][:, 0]
-        y = counts.gene(int(g))
+        y = counts.gene(int(g))[used]
         excess = weights @ ((y - mean) ** 2 - y)
         statistic[g] = excess / np.sqrt(2.0 * (weights @ mean**2))
     return statistic

@@ -197,6 +197,17 @@ def test_overdispersion_at_the_edges(rng, obs):
     np.testing.assert_allclose(ours.astype(float), theirs.astype(float))
 
 
+def test_cells_without_weight_take_no_part_in_tests_of_overdispersion(rng, obs):
+    """Along a separated covariate the fit sends the mean of such a cell to infinity."""
+    y = np.zeros(N, dtype=int)
+    y[:40] = rng.poisson(2.0, 40)
+    far = obs.assign(h=np.r_[np.zeros(40), np.ones(N - 41), -1.0])
+    weights = np.r_[np.ones(N - 1), 0.0]
+    ours = fit(y, "~ h", far, weights=weights).overdispersion_test().loc["y"].drop("status")
+    theirs = fit(y[:-1], "~ h", far[:-1]).overdispersion_test().loc["y"].drop("status")
+    np.testing.assert_allclose(ours.astype(float), theirs.astype(float), rtol=1e-9)
+
+
 def test_overdispersion_of_poisson_counts_has_its_size(rng):
     counts = rng.poisson(4.0, size=(250, 600))
     results = nbglm.fit_negbin(counts, "~ 1", progress=False)
