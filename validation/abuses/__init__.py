@@ -14,5 +14,6 @@ comparisons                       models, their terms, and terms that are not in
 tables                            values, dtypes, structures, files, and things that are no tables
 labels                            labels of rows; obs, offsets, weights, clusters; arrays of a model
 models                            the model of one response, and what its results are asked
+results                           a fit kept, copied, dropped, subset, predicted and drawn from
 machines                          signals, killed workers, full disks, other threads, arrays
 """

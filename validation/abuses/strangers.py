@@ -144,6 +144,6 @@ def a_scope_that_there_is_not() -> None:
 @answered
 def nothing_more_is_allowed_after_loading() -> None:
     written = pickle.dumps(stranger("~ np.log(x)"))
-    results = pickle.loads(written)  # noqa: S301 - written a line above
+    results = pickle.loads(written)
     assert results.predict(obs)["mean"].equals(results.fittedvalues)
     assert results.design.mean.columns_only
