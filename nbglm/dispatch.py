@@ -156,20 +156,17 @@ def named_worker_errors() -> Iterator[None]:
     """
     try:
         yield
-    except BrokenExecutor as error:
-        raise WorkerError(_WORKER_GONE) from error
-    except OSError as error:
-        if error.errno not in (errno.ENOMEM, errno.EAGAIN):
-            raise
-        raise WorkerError(_NO_WORKERS.format(error)) from error
-    except RuntimeError as error:
-        if "start new thread" not in str(error):
-            raise
-        raise WorkerError(_NO_WORKERS.format(error)) from error
     except Exception as error:
-        if type(error).__name__ != _KILLED_ON_CLUSTER:
-            raise
-        raise WorkerError(_WORKER_GONE) from error
+        cause = error
+        if isinstance(error, AttributeError) and isinstance(error.__context__, Exception):
+            # Python's pool of threads trips over itself where it cannot start all of them.
+            cause = error.__context__
+        if isinstance(cause, BrokenExecutor) or type(cause).__name__ == _KILLED_ON_CLUSTER:
+            raise WorkerError(_WORKER_GONE) from error
+        full = isinstance(cause, OSError) and cause.errno in (errno.ENOMEM, errno.EAGAIN)
+        if full or (isinstance(cause, RuntimeError) and "start new thread" in str(cause)):
+            raise WorkerError(_NO_WORKERS.format(cause)) from error
+        raise
 
 
 class _Whole:

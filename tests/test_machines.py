@@ -57,6 +57,24 @@ def test_workers_that_are_gone_are_an_error_in_words(raised, says):
     assert isinstance(error.value, RuntimeError)
 
 
+def start():
+    msg = "can't start new thread"
+    raise RuntimeError(msg)
+
+
+def trip():
+    """What Python's pool of threads does where it cannot start all of them."""
+    try:
+        start()
+    except RuntimeError:
+        None.terminate()
+
+
+def test_a_pool_that_trips_over_itself_is_understood():
+    with pytest.raises(nbglm.WorkerError, match="can't start new thread"), named_worker_errors():
+        trip()
+
+
 @pytest.mark.parametrize("raised", [RuntimeError("other"), OSError(2, "no file"), KeyError("x")])
 def test_errors_of_tasks_stay_what_they_are(raised):
     def task(_, __):
