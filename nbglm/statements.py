@@ -21,7 +21,7 @@ from nbglm.vocabulary import Vocabulary, shortened
 if TYPE_CHECKING:
     from nbglm.tables import FitTables
 
-__all__ = ["COMPONENTS", "Hypothesis", "check_component", "read_hypothesis"]
+__all__ = ["COMPONENTS", "Hypothesis", "check_component", "read_hypothesis", "read_rows"]
 
 FloatArray = NDArray[np.float64]
 
@@ -270,6 +270,40 @@ def _label(row: FloatArray, value: float, terms: tuple[str, ...]) -> str:
     return text if value == 0.0 else f"{text} = {value:g}"
 
 
+def read_rows(predictor: LinearPredictor, other: LinearPredictor, hypothesis: object) -> Hypothesis:
+    """Turn what a user wrote into rows over the coefficients of one predictor.
+
+    Parameters
+    ----------
+    predictor, other : LinearPredictor
+        Whose coefficients are meant, and the one that could have been.
+    hypothesis : str, sequence of str, mapping, DataFrame or array_like
+        As in :func:`read_hypothesis`.
+
+    Returns
+    -------
+    Hypothesis
+
+    Raises
+    ------
+    HypothesisError
+        If it cannot be read, or can be read in two ways.
+    """
+    rows = _Reader(predictor, other).read(hypothesis)
+    finite = np.isfinite(rows.matrix).all() and np.isfinite(rows.constants).all()
+    if not finite:
+        msg = f"the hypothesis {shortened(hypothesis)} has weights or values that are not finite."
+        raise HypothesisError(msg)
+    if not len(rows.matrix) or not rows.matrix.any(axis=1).all():
+        msg = f"the hypothesis {shortened(hypothesis)} has rows without a coefficient."
+        raise HypothesisError(msg)
+    labels = tuple(
+        label or _label(row, value, predictor.terms)
+        for row, value, label in zip(*rows, strict=True)
+    )
+    return Hypothesis(rows.matrix, rows.constants, labels)
+
+
 def read_hypothesis(tables: FitTables, hypothesis: object, component: str) -> Hypothesis:
     """Turn what a user wrote into rows over all coefficients.
 
@@ -299,18 +333,7 @@ def read_hypothesis(tables: FitTables, hypothesis: object, component: str) -> Hy
     p, q = len(mean.terms), len(dispersion.terms)
     of_mean = component == "mean"
     predictor, other = (mean, dispersion) if of_mean else (dispersion, mean)
-    rows = _Reader(predictor, other).read(hypothesis)
-    finite = np.isfinite(rows.matrix).all() and np.isfinite(rows.constants).all()
-    if not finite:
-        msg = f"the hypothesis {shortened(hypothesis)} has weights or values that are not finite."
-        raise HypothesisError(msg)
-    if not len(rows.matrix) or not rows.matrix.any(axis=1).all():
-        msg = f"the hypothesis {shortened(hypothesis)} has rows without a coefficient."
-        raise HypothesisError(msg)
-    matrix = np.zeros((len(rows.matrix), p + q))
-    matrix[:, slice(0, p) if of_mean else slice(p, p + q)] = rows.matrix
-    labels = tuple(
-        label or _label(row, value, predictor.terms)
-        for row, value, label in zip(*rows, strict=True)
-    )
-    return Hypothesis(matrix, rows.constants, labels)
+    read = read_rows(predictor, other, hypothesis)
+    matrix = np.zeros((len(read.matrix), p + q))
+    matrix[:, slice(0, p) if of_mean else slice(p, p + q)] = read.matrix
+    return Hypothesis(matrix, read.constants, read.labels)

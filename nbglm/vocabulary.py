@@ -79,7 +79,8 @@ class Vocabulary:
             return f"{begin}: it is a formula; name its terms, such as {named!r}."
         token = next(self._unknown(text), None)
         if token is None:
-            return f"{begin} ({reason}); {self.coefficients()}."
+            hint = did_you_mean(text, self._names) if re.fullmatch(r"[\w.\[\]]+", text) else ""
+            return f"{begin} ({reason}); {self.coefficients()}.{hint}"
         return f"{begin}: {self.stranger(text, token)}"
 
     def _unknown(self, text: str) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -78,7 +79,8 @@ class Predictions(CountResults):
                     "transform=False for rows of both designs."
                 )
                 raise OptionError(msg)
-            frame = pd.DataFrame(exog)
+            of_one = isinstance(exog, Mapping) and all(map(np.isscalar, exog.values()))
+            frame = pd.DataFrame([exog] if of_one else exog)
             x, z, total = design.replay(frame, offset, exposure)
             return x, z, total, frame.index
         x = design_rows("exog", exog, len(design.mean.terms))

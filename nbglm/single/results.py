@@ -199,6 +199,9 @@ class NegBinModelResults(RefusedOfResults, Summaries):
 
     def cov_params(self, *args: Any, **options: Any) -> FloatArray:
         """Covariance of the coefficients, or of combinations of them, as in statsmodels."""
+        if any(isinstance(part, str) for part in (*args, *options.values())):
+            msg = "cov_params() takes no names; take them from its table: cov_params().loc[...]."
+            raise OptionError(msg)
         return np.array(super().cov_params(*args, **options))
 
     def conf_int(self, alpha: float = 0.05, method: str = "wald", cols: Any = None) -> Any:

@@ -6,12 +6,11 @@ leaves none for any other. Here a contrast is estimated by itself, as for many g
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import patsy
 from numpy.typing import NDArray
 from statsmodels.base.model import LikelihoodModelResults
 from statsmodels.stats.contrast import ContrastResults, WaldTestResults
@@ -25,10 +24,10 @@ from nbglm.exceptions import (
     some_of,
 )
 from nbglm.hypotheses import combinations_of, contrast_tests, wald_test
+from nbglm.predictor import matrix_predictor
 from nbglm.single.likelihood import PREFIX
 from nbglm.single.scores import ScoreTests
-from nbglm.statements import Hypothesis
-from nbglm.vocabulary import shortened
+from nbglm.statements import Hypothesis, read_hypothesis, read_rows
 
 __all__ = ["Tests"]
 
@@ -50,36 +49,19 @@ class Tests(ScoreTests):
             for name, where in design.dispersion.term_slices.items()
         }
 
-    def _hypothesis(self, written: Any) -> Hypothesis:
-        """Combinations of the coefficients, from what statsmodels and patsy understand."""
-        names = [str(name) for name in self.model.data.xnames]
-        terms = self._term_rows()
-        what = f"the hypothesis {shortened(written)}"
-        if isinstance(written, Mapping):
-            msg = (
-                f"{what} could be weights of a combination, or values of coefficients: write the "
-                f"first as 'a - b = 0', the second as 'a = 1, b = -1'."
-            )
-            raise HypothesisError(msg)
-        if written is None or (isinstance(written, str) and not written.strip()):
-            msg = f"{what} is empty; the coefficients are {some_of(names, 9)}."
-            raise HypothesisError(msg)
-        if isinstance(written, str) and written in terms and written not in names:
-            rows, values = terms[written], np.zeros(len(terms[written]))
-        else:
-            try:
-                read = patsy.DesignInfo(names).linear_constraint(written)
-                rows = np.asarray(read.coefs, dtype=np.float64)
-                values = np.asarray(read.constants, dtype=np.float64).ravel()
-            except (patsy.PatsyError, ValueError, TypeError, IndexError) as error:
-                reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-                hint = did_you_mean(written, (*names, *terms)) if isinstance(written, str) else ""
-                msg = f"cannot read {what} ({reason}); the coefficients are {some_of(names, 9)}."
-                raise HypothesisError(msg + hint) from error
-        if not rows.size or not rows.any(axis=1).all() or not np.isfinite(rows).all():
-            msg = f"{what} has rows without a coefficient, or weights that are not finite."
-            raise HypothesisError(msg)
-        return Hypothesis(rows, values, tuple(f"c{k}" for k in range(len(rows))))
+    def _hypothesis(self, written: Any, component: str | None) -> Hypothesis:
+        """Combinations of all coefficients, or of those of one component by their plain names."""
+        if component is not None:
+            return read_hypothesis(self._tables, written, component)
+        design, names = self._tables.design, [str(name) for name in self.model.data.xnames]
+        p = len(design.mean.terms)
+        slices = dict(design.mean.term_slices) | {
+            PREFIX + name: slice(p + where.start, p + where.stop)
+            for name, where in design.dispersion.term_slices.items()
+        }
+        everything = matrix_predictor("model", np.zeros((0, len(names))), names)
+        nothing = matrix_predictor("model", np.zeros((0, 0)), ())
+        return read_rows(replace(everything, term_slices=slices), nothing, written)
 
     def _plain(
         self, hypothesis: Hypothesis, cov_p: Any = None
@@ -102,7 +84,14 @@ class Tests(ScoreTests):
         estimate[lacking] = np.nan
         return estimate, np.sqrt(np.diag(covariance)), covariance
 
-    def t_test(self, r_matrix: Any, cov_p: Any = None, use_t: bool | None = None) -> Any:
+    def t_test(
+        self,
+        r_matrix: Any,
+        cov_p: Any = None,
+        use_t: bool | None = None,
+        *,
+        component: str | None = None,
+    ) -> Any:
         """Test linear combinations of coefficients, each by itself.
 
         Parameters
@@ -115,6 +104,9 @@ class Tests(ScoreTests):
             Another covariance of the coefficients.
         use_t : bool, optional
             Refer to Student's t with ``df_resid`` degrees of freedom in place of the normal.
+        component : str, optional
+            ``"mean"`` or ``"dispersion"``, for coefficients by their names without a prefix, as
+            in :meth:`nbglm.NegBinResults.t_test`.
 
         Returns
         -------
@@ -127,7 +119,7 @@ class Tests(ScoreTests):
         HypothesisError
             If the hypothesis cannot be read.
         """
-        hypothesis = self._hypothesis(r_matrix)
+        hypothesis = self._hypothesis(r_matrix, component)
         if cov_p is None:
             found = combinations_of(self._tables, hypothesis.matrix)
             effect, error = found.estimate[0].copy(), found.std_err[0].copy()
@@ -163,6 +155,8 @@ class Tests(ScoreTests):
         use_f: bool | None = None,
         df_constraints: int | None = None,
         scalar: bool = True,
+        *,
+        component: str | None = None,
     ) -> Any:
         """Test linear combinations of coefficients together.
 
@@ -178,6 +172,8 @@ class Tests(ScoreTests):
             Degrees of freedom, in place of the number of independent combinations.
         scalar : bool
             Whether the statistic is a number, or an array as in older versions of statsmodels.
+        component : str, optional
+            As in :meth:`t_test`.
 
         Returns
         -------
@@ -189,7 +185,7 @@ class Tests(ScoreTests):
         HypothesisError
             If the hypothesis cannot be read, or the design cannot tell of it.
         """
-        hypothesis = self._hypothesis(r_matrix)
+        hypothesis = self._hypothesis(r_matrix, component)
         if cov_p is None and invcov is None:
             table = wald_test(self._tables, hypothesis, "fdr_bh").iloc[0]
             statistic, df = float(table["statistic"]), int(table["df"])

@@ -363,3 +363,38 @@ def a_term_that_patsy_names_otherwise_is_found() -> None:
     pd.testing.assert_frame_equal(
         small().t_test("(x)").drop(columns="contrast"), small().t_test("x").drop(columns="contrast")
     )
+
+
+# The results of one gene --------------------------------------------------------------------
+
+
+@answered
+def a_component_names_coefficients_of_one_gene_as_of_all() -> None:
+    one, all_ = full().gene("Pyy"), full().t_test("g", "dispersion").loc["Pyy"]
+    for test in (one.t_test("g", component="dispersion"), one.t_test("dispersion-g")):
+        np.testing.assert_allclose(test.effect, all_["estimate"], rtol=1e-12)
+        np.testing.assert_allclose(test.pvalue, all_["p_value"], rtol=1e-9)
+    joint = one.wald_test("g", component="dispersion").pvalue
+    assert np.isclose(float(joint), full().wald_test("g", "dispersion").loc["Pyy", "p_value"])
+
+
+@refused(HypothesisError, "'x' is in the mean", "component='mean'")
+def a_coefficient_of_the_other_component_of_one_gene() -> None:
+    full().gene("Pyy").t_test("x", component="dispersion")
+
+
+@refused(HypothesisError, "two ways", "'x - dispersion-Intercept'")
+def weights_in_a_dict_for_one_gene() -> None:
+    full().gene("Pyy").t_test({"x": 1, "dispersion-Intercept": -1})
+
+
+@refused(OptionError, "cov_params().loc")
+def a_name_for_the_covariance_of_one_gene() -> None:
+    full().gene("Pyy").cov_params("x")
+
+
+@answered
+def a_dict_is_a_row_for_one_gene_as_in_statsmodels() -> None:
+    row = {"x": 0.5, "g": "b", "flag": True}
+    want = full().predict(pd.DataFrame([row]))["mean"]["Pyy"].item()
+    assert np.isclose(full().gene("Pyy").predict(row).item(), want)

@@ -414,12 +414,12 @@ def an_empty_hypothesis_of_one_response() -> None:
     formulas().wald_test(" ")
 
 
-@refused(HypothesisError, "weights of a combination, or values", "'a - b = 0'")
+@refused(HypothesisError, "two ways", "'g[T.b] - g[T.c]'", "['g[T.b] = 1', 'g[T.c] = -1']")
 def a_mapping_that_could_be_two_things() -> None:
     formulas().t_test({"g[T.b]": 1, "g[T.c]": -1})
 
 
-@refused(HypothesisError, "wrong shape")
+@refused(HypothesisError, "shape (3, 3)", "6 columns")
 def a_matrix_of_another_width() -> None:
     formulas().t_test(np.eye(3))
 
