@@ -147,6 +147,12 @@ def covariance_rule(
         msg = f"use_correction must be True or False, not {correction!r}."
         raise OptionError(msg)
     _check_shape(options["groups"])
+    if isinstance(options["groups"], str) and not obs.columns.size:
+        msg = (
+            f"groups={options['groups']!r} names a column, but this fit was given no columns; pass "
+            f"the cluster of each cell as an array."
+        )
+        raise AlignmentError(msg)
     codes, names = _codes(options["groups"], obs)
     codes.flags.writeable = False
     return CovarianceRule("cluster", codes, read_only(names), bool(correction))

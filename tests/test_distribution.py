@@ -7,6 +7,7 @@ from scipy import stats
 
 import nbglm
 from nbglm.distribution import negbin
+from nbglm.likelihood import score
 
 
 def beta_fraction(a, b, x):
@@ -163,3 +164,22 @@ def test_draws_have_any_shape(rng):
 def test_counts_beyond_64_bits_are_not_drawn(mean, size):
     with pytest.raises(nbglm.exceptions.OptionError, match=r"cannot draw|64-bit"):
         negbin(mean, size).rvs(size=(100, 2), random_state=0)
+
+
+def test_probabilities_are_exact(rng):
+    """To what the last bits of the logarithms of mean and size leave open."""
+    size, mean, k = cases(rng, 300, (-10, 40), (-3, 10))
+    slopes = np.abs(score(k, np.log(mean), np.log(size))[:, :2])
+    scale = (slopes * np.abs(np.log([mean, size])).T).sum(axis=1)
+    values = negbin(mean, size).logpmf(k)
+    for value, last, *point in zip(values, scale, k, mean, size, strict=True):
+        with mpmath.workdps(80):
+            y, mu, r = map(mpmath.mpf, point)
+            exact = (
+                mpmath.loggamma(y + r)
+                - mpmath.loggamma(r)
+                - mpmath.loggamma(y + 1)
+                + r * mpmath.log(r / (r + mu))
+                + y * mpmath.log(mu / (r + mu))
+            )
+            assert abs(value - exact) < 1e-11 + 1e-14 * abs(exact) + 4e-16 * last, point

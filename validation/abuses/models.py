@@ -293,6 +293,11 @@ def groups_without_their_key() -> None:
     NegBinModel(y, x).fit(cov_type="cluster", cov_kwds=["donor"])
 
 
+@refused(AlignmentError, "'donor' names a column", "no columns", "as an array")
+def a_column_of_a_model_of_arrays() -> None:
+    clustered("donor")
+
+
 @refused(AlignmentError, "none is given for '3'")
 def groups_with_holes() -> None:
     clustered(holed)
