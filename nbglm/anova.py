@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nbglm.comparison import LR_COLUMNS, lr_frame
+from nbglm.evidence import Evidence
 from nbglm.exceptions import OptionError
 from nbglm.fit import FitArrays, fit_blocks
 from nbglm.genewise import gene_table
@@ -126,6 +127,13 @@ class _Fits:
         """Distinct rows of a submodel's designs."""
         return self._rows[0][:, columns[0]], self._rows[1][:, columns[1]]
 
+    def evidence(self, columns: tuple[Columns, Columns]) -> Evidence:
+        """A submodel beside the counts."""
+        tables = self._tables
+        return Evidence(
+            self.fit(columns), *self.rows(columns), tables.problem.layout, tables.counts
+        )
+
     def fit(self, columns: tuple[Columns, Columns]) -> FitArrays:
         """Fit a submodel to every gene."""
         if columns not in self._done:
@@ -151,13 +159,7 @@ def anova(tables: FitTables, typ: int, method: str, n_jobs: int | None) -> pd.Da
     fits = _Fits(tables, n_jobs)
     steps = list(_steps(tables, typ))
     frames = [
-        lr_frame(
-            fits.fit(step.full),
-            fits.fit(step.reduced),
-            fits.rows(step.full),
-            fits.rows(step.reduced),
-            method,
-        )
+        lr_frame(fits.fit(step.full), fits.rows(step.full), fits.evidence(step.reduced), method)
         for step in steps
     ]
     labels = {

@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import binom
 
 from nbglm.basis import orthonormal_basis
-from nbglm.contrasts import all_poisson, informed_totals
+from nbglm.cones import SizeTest
+from nbglm.contrasts import informed_totals
+from nbglm.evidence import Evidence, size_tails
 from nbglm.exceptions import (
     AlignmentError,
     HypothesisError,
@@ -23,7 +24,7 @@ from nbglm.exceptions import (
 from nbglm.fit import FitArrays
 from nbglm.genewise import gene_table
 from nbglm.hypotheses import distinct_rows, status_of_tests
-from nbglm.pvalues import Tail, check_method, chi2_mixture_tail, chi2_tail, p_columns
+from nbglm.pvalues import check_method, chi2_tail, p_columns
 from nbglm.status import GENE_STATUS
 from nbglm.tables import FitTables
 
@@ -95,45 +96,32 @@ def _formulas(fit: FitTables) -> str:
     return f"{fit.design.mean.formula.given!r} with {fit.design.dispersion.formula.given!r}"
 
 
-def _mixture_tail(statistic: float, regular: int, size_rank: int, *, strata: bool) -> Tail:
-    """P-values if, under the smaller model, no cell is overdispersed.
-
-    The size then has `size_rank` parameters on the boundary of their space. If they belong to
-    separate strata each is as likely to stay there as not, and the reference is a mixture of
-    chi-squared with binomial weights; otherwise the mixture of the two largest degrees of freedom
-    is an upper bound (Self and Liang 1987; Shapiro 1988).
-    """
-    if strata:
-        weights = {k: binom(size_rank, k) / 2.0**size_rank for k in range(size_rank + 1)}
-    else:
-        weights = {size_rank - 1: 0.5, size_rank: 0.5}
-    return chi2_mixture_tail(statistic, {regular + k: share for k, share in weights.items()})
-
-
 def lr_frame(
     full: FitArrays,
-    reduced: FitArrays,
     full_rows: tuple[FloatArray, FloatArray],
-    reduced_rows: tuple[FloatArray, FloatArray],
+    evidence: Evidence,
     method: str,
 ) -> dict[str, NDArray[np.generic]]:
     """Likelihood-ratio tests of nested fits, gene by gene.
 
     Parameters
     ----------
-    full, reduced : FitArrays
-        The fits.
-    full_rows, reduced_rows : pair of ndarray
-        Distinct rows of their designs.
+    full : FitArrays
+        The larger fit.
+    full_rows : pair of ndarray
+        Distinct rows of its designs.
+    evidence : Evidence
+        The smaller fit, in the same rows.
     method : str
         Adjustment for the number of genes.
 
     Returns
     -------
     dict of ndarray, shape (genes,)
-        statistic, df, p_value, log_p_value, p_adjusted, reference (``chi2`` or ``mixture``),
-        status.
+        statistic, df, p_value, log_p_value, p_adjusted, reference (``chi2``, ``cone`` or
+        ``bound``), status.
     """
+    reduced, reduced_rows = evidence.fit, (evidence.x, evidence.z)
     difference = 2.0 * (full.llf - reduced.llf)
     converged = full.converged & reduced.converged
     lower = np.flatnonzero(converged & (difference < -_LOWER))
@@ -153,18 +141,19 @@ def lr_frame(
     statistic = np.where(tested, np.maximum(difference, 0.0), np.nan)
     tail = chi2_tail(statistic, df)
     words = np.array(GENE_STATUS, dtype=object)[full.status]
-    boundary = tested & (of_size > 0) & all_poisson(reduced, *reduced_rows)
-    distinct = np.unique(full_rows[1], axis=0)
-    strata = distinct.shape[0] == orthonormal_basis(distinct).rank
-    for gene in np.flatnonzero(boundary):
-        tail.p[gene], tail.log_p[gene] = _mixture_tail(
-            statistic[gene], int(of_mean[gene]), int(size_full[gene]), strata=strata
+    reference = "chi2"
+    if orthonormal_basis(full_rows[1]).rank > orthonormal_basis(evidence.z).rank:
+        test = SizeTest(full_rows[1], evidence.z, np.zeros(len(evidence.z)))
+        reference = "cone" if test.is_cone else "bound"
+        genes = np.flatnonzero(tested & (of_size > 0))
+        tail.p[genes], tail.log_p[genes] = size_tails(
+            test, evidence, genes, statistic[genes], df[genes], of_mean[genes]
         )
     return {
         "statistic": statistic,
         "df": df,
         **p_columns(tail, method),
-        "reference": np.where(boundary, "mixture", "chi2").astype(object),
+        "reference": np.full(df.size, reference, dtype=object),
         "status": status_of_tests(np.where(converged, words, "not_converged"), tested),
     }
 
@@ -187,8 +176,9 @@ def lr_test(full: FitTables, reduced: FitTables, *, method: str = "fdr_bh") -> p
         p_value underflows to 0), p_adjusted, reference, status. The status is that of the larger
         fit; ``not_converged`` if either failed, ``not_identified`` if nothing can be tested.
         ``df`` counts what the gene's counts can tell of: an aliased column, or the size of cells
-        whose mean is 0, adds none. ``reference`` is ``mixture`` where the smaller model shows no
-        overdispersion at all, which puts the sizes of the larger one on the boundary.
+        whose mean is 0, adds none. ``reference`` says what the statistic was compared with:
+        ``chi2`` if only the mean is tested; for dispersion terms, whose sizes may be infinite,
+        ``cone`` or ``bound``, as below.
 
     Raises
     ------
@@ -205,6 +195,16 @@ def lr_test(full: FitTables, reduced: FitTables, *, method: str = "fdr_bh") -> p
     -----
     NbglmWarning
         If the larger model ends below the smaller one.
+
+    Notes
+    -----
+    Where counts are hardly more variable than Poisson counts, tests of dispersion terms are not
+    chi-squared, and which distribution they have depends on how overdispersed the smaller model is.
+    For factors (``cone``) the reference is conditional on the gene's pooled overdispersion, which
+    gives the test its size whatever that is; for genes that are clearly overdispersed it is
+    chi-squared. With covariates in the dispersion (``bound``) chi-squared would reject several times
+    as many genes as it should; the reference is an upper bound, which is chi-squared for genes
+    that are clearly overdispersed. :mod:`nbglm.cones` has the derivation and the sources.
 
     Examples
     --------
@@ -237,9 +237,15 @@ def lr_test(full: FitTables, reduced: FitTables, *, method: str = "fdr_bh") -> p
             f"make up the other, and nothing is left to be tested."
         )
         raise HypothesisError(msg)
-    frame = lr_frame(
-        full.arrays, reduced.arrays, distinct_rows(full), distinct_rows(reduced), method
+    rows = full.problem.layout.cell_of_row
+    evidence = Evidence(
+        reduced.arrays,
+        reduced.design.mean.matrix[rows],
+        reduced.design.dispersion.matrix[rows],
+        full.problem.layout,
+        full.counts,
     )
+    frame = lr_frame(full.arrays, distinct_rows(full), evidence, method)
     return gene_table(full.gene_names, frame)
 
 

@@ -18,6 +18,7 @@ from scipy.linalg import block_diag, qr
 from nbglm.basis import orthonormal_basis
 from nbglm.boundary import resolve
 from nbglm.climb import climb_block
+from nbglm.cones import SizeTest
 from nbglm.counts import Counts
 from nbglm.fit import MAX_EVALUATIONS
 from nbglm.geometry import Geometry
@@ -151,6 +152,24 @@ class Constraint:
                 size_offset=layout.size_offset + size.change @ held[~self._of_mean],
             )
         )
+
+    def size_test(self, values: ArrayLike) -> SizeTest:
+        """What holding the combinations says of the sizes of the rows.
+
+        Parameters
+        ----------
+        values : array_like, shape (constraints,)
+            The values.
+
+        Returns
+        -------
+        SizeTest
+            In the rows of the problem's layout.
+        """
+        group = self.problem.layout.group_of_row
+        held = self.at(values)
+        offset = held.layout.size_offset - self.problem.layout.size_offset
+        return SizeTest(self.problem.z_rows[group], held.z_rows[group], offset[group])
 
 
 class Supremum(NamedTuple):

@@ -40,7 +40,7 @@ def _remains(results: NegBinResults, *, limit_tests: bool) -> Remains:
     return Remains(
         rows=(pairs[:, : x.shape[1]].copy(), pairs[:, x.shape[1] :].copy()),
         covariances=results.covariances,
-        ratios=results.limit_ratios(genes) if limit_tests else None,
+        limit_tests=results.limit_tests(genes) if limit_tests else None,
         covariate_means={
             name: covariate_mean(results, name)
             for name, column in columns.items()

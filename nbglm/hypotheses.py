@@ -12,6 +12,7 @@ from scipy.special import ndtri
 from nbglm.basis import orthonormal_basis
 from nbglm.constraint import Constraint, suprema
 from nbglm.contrasts import Combinations, combine, informed_ranks
+from nbglm.evidence import size_tails
 from nbglm.exceptions import HypothesisError, some_of
 from nbglm.genewise import gene_table
 from nbglm.pvalues import Tail, chi2_tail, p_columns, two_sided_tail
@@ -110,22 +111,32 @@ def status_of_tests(words: NDArray[np.object_], tested: NDArray[np.bool_]) -> ND
     return np.where(known, words, "not_identified").astype(object)
 
 
-def _ratios(tables: FitTables, hypothesis: Hypothesis, genes: NDArray[np.intp]) -> FloatArray:
-    """``2 (llf - supremum under the hypothesis)`` for some genes; NaN if a fit failed."""
+def _ratios(
+    tables: FitTables, hypothesis: Hypothesis, genes: NDArray[np.intp], df: NDArray[np.int64]
+) -> tuple[FloatArray, Tail]:
+    """``2 (llf - supremum under the hypothesis)`` for some genes, NaN if a fit failed; p-values."""
     if tables.remains is not None:
         return _kept_ratios(tables, hypothesis, genes)
     constraint = Constraint(tables.problem, hypothesis.matrix)
     null = suprema(constraint.at(hypothesis.constants), tables.counts, genes)
-    return np.asarray(2.0 * np.maximum(0.0, tables.arrays.llf[genes] - null))
+    statistic = np.asarray(2.0 * np.maximum(0.0, tables.arrays.llf[genes] - null))
+    if hypothesis.matrix[:, : len(tables.design.mean.terms)].any():
+        return statistic, chi2_tail(statistic, df)
+    # The means under the hypothesis are nearly those of the fit.
+    test = constraint.size_test(hypothesis.constants)
+    return statistic, size_tails(test, tables.evidence, genes, statistic, df, 0 * df)
 
 
-def _kept_ratios(tables: FitTables, hypothesis: Hypothesis, genes: NDArray[np.intp]) -> FloatArray:
+def _kept_ratios(
+    tables: FitTables, hypothesis: Hypothesis, genes: NDArray[np.intp]
+) -> tuple[FloatArray, Tail]:
     """The same without counts: for single coefficients that were tested before these went."""
     where = np.flatnonzero(hypothesis.matrix.any(axis=0))
     if where.size == 1 and len(hypothesis.labels) == 1 and not hypothesis.constants.any():
         k = int(where[0])
         if np.isin(tables.arrays.coef_status[genes, k], _AT_LIMIT).all():
-            return tables.limit_ratios(genes)[:, k]
+            statistic, p, log_p = (part[:, k] for part in tables.limit_tests(genes))
+            return statistic, Tail(p, log_p)
     names = tables.gene_names[genes]
     tables.require_data(
         f"the test of {some_of(hypothesis.labels)} is a likelihood ratio for {len(genes)} genes at "
@@ -162,7 +173,8 @@ def contrast_tests(
     at_limit = np.isin(found.status, _AT_LIMIT)
     for k in np.flatnonzero(at_limit.any(axis=0)):
         genes = np.flatnonzero(at_limit[:, k])
-        ratios = chi2_tail(_ratios(tables, hypothesis.rows([int(k)]), genes), 1)
+        one = np.ones(genes.size, dtype=np.int64)
+        _, ratios = _ratios(tables, hypothesis.rows([int(k)]), genes, one)
         tail.p[genes, k], tail.log_p[genes, k] = ratios
     return statistic, tail
 
@@ -233,8 +245,10 @@ def wald_test(tables: FitTables, hypothesis: Hypothesis, method: str) -> pd.Data
     # Where an estimate is infinite there is no Wald statistic, but there is a likelihood ratio.
     rank = informed_ranks(tables.arrays, *distinct_rows(tables), hypothesis.matrix)
     by_ratio = np.flatnonzero(~regular & ~without_variance & tables.arrays.converged & (rank > 0))
+    tail = chi2_tail(statistic, rank)
     if by_ratio.size:
-        statistic[by_ratio] = _ratios(tables, hypothesis, by_ratio)
+        statistic[by_ratio], ratios = _ratios(tables, hypothesis, by_ratio, rank[by_ratio])
+        tail.p[by_ratio], tail.log_p[by_ratio] = ratios
     untested = np.isnan(statistic)
     test = np.where(regular & ~untested, "wald", "none").astype(object)
     test[by_ratio] = "lr"
@@ -243,7 +257,7 @@ def wald_test(tables: FitTables, hypothesis: Hypothesis, method: str) -> pd.Data
         {
             "statistic": statistic,
             "df": rank,
-            **p_columns(chi2_tail(statistic, rank), method),
+            **p_columns(tail, method),
             "test": test,
             "status": status_of_tests(tables.status.to_numpy(), np.isfinite(statistic)),
         },

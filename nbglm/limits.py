@@ -10,13 +10,15 @@ from numpy.typing import NDArray
 from nbglm.branches import Estimate
 from nbglm.constraint import Constraint, suprema
 from nbglm.counts import Counts
+from nbglm.evidence import Evidence, size_tails
 from nbglm.fit import FitArrays
 from nbglm.parallel import over_genes
 from nbglm.problem import Problem
 from nbglm.profile import profile_limits
+from nbglm.pvalues import Tail, chi2_tail
 from nbglm.status import COEF_STATUS
 
-__all__ = ["ProfileIntervals", "limit_ratios", "profile_intervals"]
+__all__ = ["LimitTests", "ProfileIntervals", "limit_tests", "profile_intervals"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -117,25 +119,59 @@ def profile_intervals(
     return ProfileIntervals(limits, unsure, beaten)
 
 
-def limit_ratios(fit: FitArrays, problem: Problem, counts: Counts, genes: IntArray) -> FloatArray:
-    """Likelihood-ratio statistics of the coefficients whose estimates are infinite.
+class LimitTests(NamedTuple):
+    """Likelihood-ratio tests of coefficients whose estimates are infinite.
+
+    Attributes
+    ----------
+    statistic, p, log_p : ndarray, shape (genes, p + q)
+        NaN for all other coefficients, and where a fit failed.
+    """
+
+    statistic: FloatArray
+    p: FloatArray
+    log_p: FloatArray
+
+    @property
+    def tail(self) -> Tail:
+        """The p-values and their logarithms."""
+        return Tail(self.p, self.log_p)
+
+    def of_genes(self, positions: IntArray) -> LimitTests:
+        """The same of some genes, by their positions."""
+        return LimitTests(*(part[positions] for part in self))
+
+
+def limit_tests(evidence: Evidence, problem: Problem, genes: IntArray) -> LimitTests:
+    """Test the coefficients whose estimates are infinite by likelihood ratios.
 
     Parameters
     ----------
-    fit, problem, counts
-        The fit, its designs and its data.
+    evidence : Evidence
+        The fit and its data.
+    problem : Problem
+        Its designs.
     genes : ndarray of int
         Which genes.
 
     Returns
     -------
-    ndarray, shape (len(genes), p + q)
-        NaN for all other coefficients, and where a fit failed.
+    LimitTests
+        Of these genes.
     """
-    statistic = np.full((genes.size, fit.coef.shape[1]), np.nan)
+    fit = evidence.fit
+    found = LimitTests(*np.full((3, genes.size, fit.coef.shape[1]), np.nan))
     at_limit = np.isin(fit.coef_status[genes], _AT_LIMIT)
     for k in map(int, np.flatnonzero(at_limit.any(axis=0))):
         rows = np.flatnonzero(at_limit[:, k])
-        null = suprema(Constraint.of_coefficient(problem, k).at(0.0), counts, genes[rows])
-        statistic[rows, k] = 2.0 * np.maximum(0.0, fit.llf[genes[rows]] - null)
-    return statistic
+        constraint = Constraint.of_coefficient(problem, k)
+        null = suprema(constraint.at(0.0), evidence.counts, genes[rows])
+        statistic = 2.0 * np.maximum(0.0, fit.llf[genes[rows]] - null)
+        one, none = np.ones(rows.size, dtype=np.int64), np.zeros(rows.size, dtype=np.int64)
+        if k < problem.x_kept.size:
+            tail = chi2_tail(statistic, one)
+        else:
+            test = constraint.size_test(0.0)
+            tail = size_tails(test, evidence, genes[rows], statistic, one, none)
+        found.statistic[rows, k], found.p[rows, k], found.log_p[rows, k] = statistic, *tail
+    return found

@@ -2,7 +2,7 @@
 
 Whatever needs no counts comes out as before, to the last bit: of the rows of the designs that means
 the distinct ones, among which a gene at a limit finds those that still tell something, and of the
-counts the likelihood ratios of infinite coefficients.
+counts the likelihood-ratio tests of infinite coefficients.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from nbglm.counts import Counts, GeneBlock
 from nbglm.covariance import Covariances
 from nbglm.exceptions import UnavailableError
+from nbglm.limits import LimitTests
 
 __all__ = ["AbsentCounts", "Remains", "refuse"]
 
@@ -98,9 +99,8 @@ class Remains:
         Distinct rows of both designs.
     covariances : Covariances
         Of the kind that was asked for.
-    ratios : ndarray, shape (genes, p + q), or None
-        Likelihood-ratio statistics of infinite coefficients, NaN for all others; None if they were
-        not wanted.
+    limit_tests : LimitTests or None
+        Likelihood-ratio tests of infinite coefficients; None if they were not wanted.
     covariate_means : mapping of str to float
         Weighted mean of every numeric column that a formula uses.
     column_lines : tuple of str
@@ -113,7 +113,7 @@ class Remains:
 
     rows: tuple[FloatArray, FloatArray]
     covariances: Covariances
-    ratios: FloatArray | None
+    limit_tests: LimitTests | None
     covariate_means: Mapping[str, float]
     column_lines: tuple[str, ...]
     nobs: float
@@ -122,14 +122,13 @@ class Remains:
 
     def __post_init__(self) -> None:
         """Let nobody write into what all tests are made of."""
-        for array in (*self.rows, self.ratios):
-            if array is not None:
-                array.flags.writeable = False
+        for array in (*self.rows, *(self.limit_tests or ())):
+            array.flags.writeable = False
 
     def of_genes(self, positions: IntArray) -> Remains:
         """The same of some genes, by their positions."""
         return replace(
             self,
             covariances=self.covariances.of_genes(positions),
-            ratios=None if self.ratios is None else self.ratios[positions],
+            limit_tests=None if self.limit_tests is None else self.limit_tests.of_genes(positions),
         )

@@ -20,13 +20,14 @@ from nbglm.clusters import CovarianceRule, covariance_rule, few_clusters, known_
 from nbglm.counts import Counts
 from nbglm.covariance import Covariances, covariances
 from nbglm.design import Design
+from nbglm.evidence import Evidence
 from nbglm.exceptions import NbglmWarning
 from nbglm.explain import explain_gene
 from nbglm.fit import FitArrays
 from nbglm.genewise import Components, gene_index
-from nbglm.limits import limit_ratios
+from nbglm.limits import LimitTests, limit_tests
 from nbglm.problem import Problem, make_problem
-from nbglm.pvalues import Tail, chi2_tail, two_sided_tail
+from nbglm.pvalues import Tail, two_sided_tail
 from nbglm.remains import Remains, refuse
 from nbglm.selection import gene_position
 from nbglm.status import COEF_STATUS, GENE_STATUS
@@ -216,6 +217,13 @@ class FitTables:
         """Coefficients divided by their standard errors (asymptotically normal)."""
         return self._split(self._z)
 
+    @property
+    def evidence(self) -> Evidence:
+        """The fit beside its counts, in the distinct rows of its designs."""
+        rows = self.problem.layout.cell_of_row
+        x, z = self.design.mean.matrix[rows], self.design.dispersion.matrix[rows]
+        return Evidence(self.arrays, x, z, self.problem.layout, self.counts)
+
     @cached_property
     def _tail(self) -> Tail:
         return self._tail_of(np.arange(len(self.counts.genes)))
@@ -226,13 +234,13 @@ class FitTables:
         infinite = np.isinf(self.arrays.coef[genes])
         if not infinite.any():
             return wald
-        ratio = chi2_tail(self.limit_ratios(genes), 1)
+        ratio = self.limit_tests(genes).tail
         return Tail(
             *(np.where(infinite, one, other) for one, other in zip(ratio, wald, strict=True))
         )
 
-    def limit_ratios(self, genes: IntArray) -> FloatArray:
-        """Likelihood-ratio statistics of infinite coefficients; NaN for all others.
+    def limit_tests(self, genes: IntArray) -> LimitTests:
+        """Likelihood-ratio tests of infinite coefficients; NaN for all others.
 
         Parameters
         ----------
@@ -241,7 +249,7 @@ class FitTables:
 
         Returns
         -------
-        ndarray, shape (len(genes), p + q)
+        LimitTests
 
         Raises
         ------
@@ -249,20 +257,20 @@ class FitTables:
             If that needs counts, and these were dropped.
         """
         if self.remains is None:
-            if genes.size == len(self.counts.genes) or "_all_limit_ratios" in self.__dict__:
-                return self._all_limit_ratios[genes]
-            return limit_ratios(self.arrays, self.problem, self.counts, genes)
-        if self.remains.ratios is None:
+            if genes.size == len(self.counts.genes) or "_all_limit_tests" in self.__dict__:
+                return self._all_limit_tests.of_genes(genes)
+            return limit_tests(self.evidence, self.problem, genes)
+        if self.remains.limit_tests is None:
             refuse(
                 "the test of an infinite coefficient is a likelihood ratio, and",
                 "without_data(limit_tests=True) keeps these tests.",
             )
-        return self.remains.ratios[genes]
+        return self.remains.limit_tests.of_genes(genes)
 
     @cached_property
-    def _all_limit_ratios(self) -> FloatArray:
+    def _all_limit_tests(self) -> LimitTests:
         genes = np.arange(len(self.counts.genes))
-        return limit_ratios(self.arrays, self.problem, self.counts, genes)
+        return limit_tests(self.evidence, self.problem, genes)
 
     def pvalues_of(self, position: int) -> Tail:
         """Columns of :attr:`pvalues` and :attr:`log_pvalues` for one gene, by its position."""

@@ -76,7 +76,7 @@ ARGUMENTS = {
     "estimate": [{"what": "g"}, {"what": "x", "component": "dispersion", "scale": "alpha"}],
     "explain": [{"gene": "silent"}],
     "gene": [{"name": "regular"}],
-    "limit_ratios": [{"genes": np.arange(2)}],
+    "limit_tests": [{"genes": np.arange(2)}],
     "marginal_means": [{"factors": "g"}, {"factors": "g", "pairwise": True}],
     "one_gene": [{"position": 0}],
     "overdispersion_test": [{}],
