@@ -118,8 +118,8 @@ def lr_frame(
     Returns
     -------
     dict of ndarray, shape (genes,)
-        statistic, df, p_value, log_p_value, p_adjusted, reference (``chi2``, ``cone`` or
-        ``bound``), status.
+        statistic, df, p_value, log_p_value, p_adjusted, reference (``chi2``,
+        ``mixture`` or ``bound``), status.
     """
     reduced, reduced_rows = evidence.fit, (evidence.x, evidence.z)
     difference = 2.0 * (full.llf - reduced.llf)
@@ -144,7 +144,7 @@ def lr_frame(
     reference = "chi2"
     if orthonormal_basis(full_rows[1]).rank > orthonormal_basis(evidence.z).rank:
         test = SizeTest(full_rows[1], evidence.z, np.zeros(len(evidence.z)))
-        reference = "cone" if test.is_cone else "bound"
+        reference = "mixture" if test.is_cone else "bound"
         genes = np.flatnonzero(tested & (of_size > 0))
         tail.p[genes], tail.log_p[genes] = size_tails(
             test, evidence, genes, statistic[genes], df[genes], of_mean[genes]
@@ -178,7 +178,7 @@ def lr_test(full: FitTables, reduced: FitTables, *, method: str = "fdr_bh") -> p
         ``df`` counts what the gene's counts can tell of: an aliased column, or the size of cells
         whose mean is 0, adds none. ``reference`` says what the statistic was compared with:
         ``chi2`` if only the mean is tested; for dispersion terms, whose sizes may be infinite,
-        ``cone`` or ``bound``, as below.
+        ``mixture`` or ``bound``, as below.
 
     Raises
     ------
@@ -199,12 +199,12 @@ def lr_test(full: FitTables, reduced: FitTables, *, method: str = "fdr_bh") -> p
     Notes
     -----
     Where counts are hardly more variable than Poisson counts, tests of dispersion terms are not
-    chi-squared, and which distribution they have depends on how overdispersed the smaller model is.
-    For factors (``cone``) the reference is conditional on the gene's pooled overdispersion, which
-    gives the test its size whatever that is; for genes that are clearly overdispersed it is
-    chi-squared. With covariates in the dispersion (``bound``) chi-squared would reject several times
-    as many genes as it should; the reference is an upper bound, which is chi-squared for genes
-    that are clearly overdispersed. :mod:`nbglm.cones` has the derivation and the sources.
+    chi-squared, and which distribution they have depends on how overdispersed the smaller model
+    is. For factors (``mixture``) the reference is conditional on the gene's pooled overdispersion,
+    which gives the test its size whatever that is. With covariates in the dispersion (``bound``)
+    chi-squared would reject several times as many genes as it should; the reference is an upper
+    bound. For genes that are clearly overdispersed both are chi-squared. :mod:`nbglm.cones` has
+    the derivation and the sources.
 
     Examples
     --------

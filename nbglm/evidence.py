@@ -1,18 +1,19 @@
 """What the counts of a gene say of its overdispersion, and p-values of tests of the sizes.
 
-At the means of a fit, ``sum((y - mu)^2 - y) / 2`` is the derivative of the log-likelihood by a common
-``alpha = 1 / r`` of some cells at 0, and ``sum(mu^2) / 2`` its variance for Poisson counts. Their
-ratio is the moment estimate of ``alpha``. :mod:`nbglm.cones` makes reference distributions of it.
+At the means of a fit, ``sum((y - mu)^2 - y) / 2`` is the derivative of the log-likelihood by a
+common ``alpha = 1 / r`` of some cells at 0, and ``sum(mu^2) / 2`` its variance for Poisson counts.
+Their ratio is the moment estimate of ``alpha``, from which :mod:`nbglm.cones` makes references.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nbglm.cones import SizeTest, cone_tail, covariate_tail
+from nbglm.cones import Near, SizeTest, cone_tail, covariate_tail
 from nbglm.counts import Counts
 from nbglm.fit import FitArrays
 from nbglm.layout import Layout
@@ -23,6 +24,25 @@ __all__ = ["Evidence", "size_tails"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+
+
+class RowEvidence(NamedTuple):
+    """What the counts of one gene say in each row.
+
+    Attributes
+    ----------
+    excess, information : ndarray, shape (rows,)
+        Derivative by ``alpha``, and its variance; 0 where the fit has a mean or a size of 0.
+    expected : ndarray, shape (rows,)
+        Expected counts.
+    counted : ndarray of bool, shape (rows,)
+        Whether there is a count.
+    """
+
+    excess: FloatArray
+    information: FloatArray
+    expected: FloatArray
+    counted: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -47,8 +67,8 @@ class Evidence:
     layout: Layout
     counts: Counts
 
-    def of_rows(self, gene: int) -> tuple[FloatArray, FloatArray, NDArray[np.bool_]]:
-        """Derivative and information by ``alpha``, and whether there is a count, of each row.
+    def of_rows(self, gene: int) -> RowEvidence:
+        """What the counts of a gene say.
 
         Parameters
         ----------
@@ -57,9 +77,7 @@ class Evidence:
 
         Returns
         -------
-        excess, information : ndarray, shape (rows,)
-            0 where the fit has a mean or a size of 0.
-        counted : ndarray of bool, shape (rows,)
+        RowEvidence
         """
         layout = self.layout
         one = slice(gene, gene + 1)
@@ -74,24 +92,34 @@ class Evidence:
         empty = layout.weight - np.bincount(row, weight, rows)
         excess = np.bincount(row, weight * ((y - mean[row]) ** 2 - y), rows) + empty * mean**2
         counted = np.bincount(row, minlength=rows) > 0
-        return 0.5 * np.where(mean > 0.0, excess, 0.0), 0.5 * layout.weight * mean**2, counted
+        return RowEvidence(
+            0.5 * np.where(mean > 0.0, excess, 0.0),
+            0.5 * layout.weight * mean**2,
+            layout.weight * mean,
+            counted,
+        )
 
 
 def _one_tail(
     test: SizeTest, evidence: Evidence, gene: int, statistic: float, df: int, of_mean: int
 ) -> tuple[float, float]:
     """P-value of one gene, and its logarithm."""
-    excess, information, counted = evidence.of_rows(gene)
+    found = evidence.of_rows(gene)
     # What the smaller model holds fixed about the ratios of alpha between rows.
     shape = np.exp(-test.offset)
-    excess, information = excess * shape, information * shape**2
+    excess, information = found.excess * shape, found.information * shape**2
     told = (information > 0.0) & (test.pools >= 0)
     pools, place = np.unique(test.pools[told], return_inverse=True)
     total = np.bincount(place, information[told], pools.size)
     pooled = np.bincount(place, excess[told], pools.size) / np.sqrt(total)
     if not test.is_cone:
-        shared = float((np.maximum(pooled, 0.0) ** 2).sum())
-        return covariate_tail(statistic, shared, test.ends, int(counted.sum()), df, of_mean)
+        expected = np.bincount(test.rows, found.expected)
+        near = Near(
+            shared=float((np.maximum(pooled, 0.0) ** 2).sum()),
+            counted=int(found.counted.sum()),
+            smallest=float(expected[expected > 0.0].min(initial=np.inf)),
+        )
+        return covariate_tail(statistic, near, test.ends, df, of_mean)
     shares, several = [], np.zeros(pools.size, dtype=bool)
     for number, pool in enumerate(pools):
         inside = told & (test.pools == pool)

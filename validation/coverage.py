@@ -12,6 +12,8 @@ scenario   truth
 ``wrong``  the size of the smaller group is a quarter of that of the larger one
 ``donors`` 20 donors, half of them in either group, each with a factor of standard deviation 0.3
 ========== ======================================================================================
+
+With ``--dispersion`` it does the same for tests of dispersion terms: see ``dispersion_tests.py``.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ import itertools
 import warnings
 from pathlib import Path
 
+import dispersion_tests
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
@@ -234,8 +237,15 @@ def main() -> None:
     parser.add_argument("--profiles", type=int, default=500)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--dispersion", action="store_true", help="only tests of dispersion terms")
     parser.add_argument("--read", action="store_true", help="only report and draw what is in OUT")
     options = parser.parse_args()
+    if options.dispersion:
+        found = dispersion_tests.run(options.seed, options.repeats, options.jobs)
+        options.out.mkdir(parents=True, exist_ok=True)
+        found.round(4).to_csv(options.out / "dispersion_tests.csv", index=False)
+        dispersion_tests.report(found)
+        return
     if options.read:
         table = pd.read_csv(options.out / "coverage.csv")
         picture(table, options.out / "coverage.png")
