@@ -237,14 +237,8 @@ def lr_test(full: FitTables, reduced: FitTables, *, method: str = "fdr_bh") -> p
             f"make up the other, and nothing is left to be tested."
         )
         raise HypothesisError(msg)
-    rows = full.problem.layout.cell_of_row
-    evidence = Evidence(
-        reduced.arrays,
-        reduced.design.mean.matrix[rows],
-        reduced.design.dispersion.matrix[rows],
-        full.problem.layout,
-        full.counts,
-    )
+    layout = full.problem.layout
+    evidence = Evidence.of_design(reduced.arrays, reduced.design, layout, full.counts)
     frame = lr_frame(full.arrays, distinct_rows(full), evidence, method)
     return gene_table(full.gene_names, frame)
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from nbglm.cones import Near, SizeTest, cone_tail, covariate_tail
 from nbglm.counts import Counts
+from nbglm.design import Design
 from nbglm.fit import FitArrays
 from nbglm.layout import Layout
 from nbglm.prediction import predict
@@ -66,6 +67,26 @@ class Evidence:
     z: FloatArray
     layout: Layout
     counts: Counts
+
+    @classmethod
+    def of_design(cls, fit: FitArrays, design: Design, layout: Layout, counts: Counts) -> Evidence:
+        """The same from designs in the rows of the cells.
+
+        Parameters
+        ----------
+        fit : FitArrays
+            The fit.
+        design : Design
+            Its designs.
+        layout, counts
+            As above.
+
+        Returns
+        -------
+        Evidence
+        """
+        rows = layout.cell_of_row
+        return cls(fit, design.mean.matrix[rows], design.dispersion.matrix[rows], layout, counts)
 
     def of_rows(self, gene: int) -> RowEvidence:
         """What the counts of a gene say.

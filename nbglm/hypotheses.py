@@ -12,7 +12,7 @@ from scipy.special import ndtri
 from nbglm.basis import orthonormal_basis
 from nbglm.constraint import Constraint, suprema
 from nbglm.contrasts import Combinations, combine, informed_ranks
-from nbglm.evidence import size_tails
+from nbglm.evidence import Evidence, size_tails
 from nbglm.exceptions import HypothesisError, some_of
 from nbglm.genewise import gene_table
 from nbglm.pvalues import Tail, chi2_tail, p_columns, two_sided_tail
@@ -123,8 +123,11 @@ def _ratios(
     if hypothesis.matrix[:, : len(tables.design.mean.terms)].any():
         return statistic, chi2_tail(statistic, df)
     # The means under the hypothesis are nearly those of the fit.
+    evidence = Evidence.of_design(
+        tables.arrays, tables.design, tables.problem.layout, tables.counts
+    )
     test = constraint.size_test(hypothesis.constants)
-    return statistic, size_tails(test, tables.evidence, genes, statistic, df, 0 * df)
+    return statistic, size_tails(test, evidence, genes, statistic, df, 0 * df)
 
 
 def _kept_ratios(

@@ -218,11 +218,8 @@ class FitTables:
         return self._split(self._z)
 
     @property
-    def evidence(self) -> Evidence:
-        """The fit beside its counts, in the distinct rows of its designs."""
-        rows = self.problem.layout.cell_of_row
-        x, z = self.design.mean.matrix[rows], self.design.dispersion.matrix[rows]
-        return Evidence(self.arrays, x, z, self.problem.layout, self.counts)
+    def _evidence(self) -> Evidence:
+        return Evidence.of_design(self.arrays, self.design, self.problem.layout, self.counts)
 
     @cached_property
     def _tail(self) -> Tail:
@@ -259,7 +256,7 @@ class FitTables:
         if self.remains is None:
             if genes.size == len(self.counts.genes) or "_all_limit_tests" in self.__dict__:
                 return self._all_limit_tests.of_genes(genes)
-            return limit_tests(self.evidence, self.problem, genes)
+            return limit_tests(self._evidence, self.problem, genes)
         if self.remains.limit_tests is None:
             refuse(
                 "the test of an infinite coefficient is a likelihood ratio, and",
@@ -270,7 +267,7 @@ class FitTables:
     @cached_property
     def _all_limit_tests(self) -> LimitTests:
         genes = np.arange(len(self.counts.genes))
-        return limit_tests(self.evidence, self.problem, genes)
+        return limit_tests(self._evidence, self.problem, genes)
 
     def pvalues_of(self, position: int) -> Tail:
         """Columns of :attr:`pvalues` and :attr:`log_pvalues` for one gene, by its position."""
