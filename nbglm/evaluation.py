@@ -194,7 +194,9 @@ def _cause(formula: PreparedFormula, data: Mapping[str, object], error: Exceptio
         names = [formula.column_of(name) for name in factors]
         cause += f"; {some_of(names)} {'holds' if len(names) == 1 else 'hold'} levels, not numbers"
     name = type(raised).__name__
-    return cause if isinstance(raised, patsy.PatsyError) or name in cause else f"{name}: {cause}"
+    if isinstance(raised, patsy.PatsyError) or name in cause:
+        return cause.removesuffix(": ")
+    return f"{name}: {cause}" if cause else name
 
 
 def refuse_non_finite(
@@ -262,6 +264,9 @@ def arrays_outside(
             value = None if formula.column_of(name) in formula.columns else scope.value(name)
             if isinstance(value, Sized) and len(value) == len(index) and not callable(value):
                 found.append(name)
+            if np.ma.is_masked(value):
+                msg = f"{name!r} in the {key} formula {shown(formula.given)} has masked entries."
+                raise FormulaError(msg)
             if isinstance(value, pd.Series | pd.DataFrame) and not value.index.equals(index):
                 msg = (
                     f"{name!r} in the {key} formula {shown(formula.given)} is no column of obs but "

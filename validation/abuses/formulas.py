@@ -409,6 +409,16 @@ def a_series_of_the_scope_in_another_order() -> None:
     fit("~ upside_down")
 
 
+@refused(FormulaError, "'masked'", "masked entries")
+def a_masked_array_of_the_scope() -> None:
+    fit("~ x + masked")
+
+
+@refused(FormulaError, "~ stop(x)", "StopIteration")
+def a_function_of_the_caller_that_fails() -> None:
+    fit("~ stop(x)")
+
+
 @refused(FormulaError, "'secret'", "no values for new rows")
 def new_rows_of_an_array_of_the_scope() -> None:
     fit("~ x + secret").predict(obs[::-1])

@@ -27,6 +27,12 @@ counts = pd.DataFrame({"gene": rng.negative_binomial(3, 0.3, N)}, obs.index)
 df = obs.assign(y=counts["gene"])
 secret = np.arange(N)
 upside_down = obs["x"][::-1]
+masked = np.ma.masked_array(np.arange(N), np.arange(N) == 3)
+
+
+def stop(values: np.ndarray) -> np.ndarray:
+    """A function of the caller that fails in an unusual way."""
+    raise StopIteration(values.size)
 
 
 def double(values: np.ndarray) -> np.ndarray:
