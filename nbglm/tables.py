@@ -132,9 +132,12 @@ class FitTables:
             ("beta", values[:, :p], self.design.mean),
             ("gamma", values[:, p:], self.design.dispersion),
         )
+        # With their dtype, or pandas would look for dates among the words of every gene.
         return Components(
             {
-                name: pd.DataFrame(part.T, list(predictor.terms), self.gene_names, copy=True)
+                name: pd.DataFrame(
+                    part.T, list(predictor.terms), self.gene_names, part.dtype, copy=True
+                )
                 for name, part, predictor in parts
             }
         )

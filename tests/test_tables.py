@@ -64,6 +64,7 @@ def fit(data):
     )
 
 
+TABLE = (pd.DataFrame, pd.Series, np.ndarray, dict)
 NEW = pd.DataFrame({"g": ["b", "a"], "x": [0.5, -1.0], "depth": [1.0, 2.0]})
 
 # What a fit is asked ------------------------------------------------------------------------------
@@ -216,19 +217,22 @@ def test_writing_into_what_a_fit_says_changes_nothing_else(fit):
 def test_writing_into_the_results_of_one_gene_changes_nothing(fit):
     for gene in ("regular", "even", "silent"):
         one = fit.gene(gene)
-        asked = {
+        attributes = {
             name: (lambda name=name, one=one: getattr(one, name))
-            for name in (
-                *("params", "bse", "tvalues", "pvalues", "log_pvalues", "coef_status", "resid"),
-                *("fittedvalues", "resid_pearson", "resid_response", "cov_params_default"),
-            )
-        } | {
+            for name in dir(one)
+            if name[0] != "_" and isinstance(getattr(one, name, None), TABLE)
+        }
+        assert len(attributes) > 10
+        asked = attributes | {
             "cov_params": one.cov_params,
             "conf_int": one.conf_int,
+            "profile": lambda one=one: one.conf_int(method="profile"),
             "predict": one.predict,
             "summary_frame": one.summary_frame,
+            "t_test": lambda one=one: one.t_test("x").effect,
+            "wald_test_terms": lambda one=one: one.wald_test_terms().table,
             "get_prediction": lambda one=one: one.get_prediction().summary_frame(),
-            "table": fit.to_frame,
+            "of all genes": fit.to_frame,
             "model": lambda one=one: [one.model.exog, one.model.endog, one.model.exog_dispersion],
         }
         before = {name: told(ask()) for name, ask in asked.items()}
@@ -335,7 +339,7 @@ def test_a_table_of_all_genes_is_copied_in_no_time(rng):
     fit = nbglm.fit_negbin(counts, "~ 1", progress=False)
     began = time.process_time()
     for gene in fit.gene_names[:200]:
-        assert fit.params["beta"][gene].size == 1
+        assert fit.params["beta"][gene].size == fit.coef_status["beta"][gene].size == 1
     assert time.process_time() - began < 2.0
 
 
