@@ -42,7 +42,8 @@ class NegBinResults(FitInference):
     ``gamma`` is ``-log(alpha)`` of statsmodels and the dispersion coefficient of glmmTMB's
     ``nbinom2``. Made by :func:`nbglm.fit_negbin`.
 
-    Its tables are described at :class:`nbglm.tables.FitTables`, its intervals and tests at
+    Its tables are described at :class:`nbglm.fitted.FittedGenes` and
+    :class:`nbglm.tables.FitTables`, its intervals and tests at
     :class:`nbglm.intervals.FitIntervals` and :class:`nbglm.inference.FitInference`.
     """
 
