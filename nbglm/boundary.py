@@ -209,7 +209,8 @@ def resolve(
         root=stage.transform @ best.root[0],
         value=float(best.value[0]),
         evaluations=evaluations,
-        converged=best.flags[0] != UNCONVERGED,
+        # On a plateau that is no limit either, there is nothing to tell errors from.
+        converged=best.flags[0] != UNCONVERGED and bool(np.isfinite(best.root).all()),
         poisson=bool(stage.poisson.any()),
         empty=not positive.any(),
     )

@@ -159,6 +159,7 @@ def _factorial_terms(y: float, r: float) -> tuple[float, float, float]:
     low = y + r < STIRLING
     z = min(y + r, STIRLING)
     above = z + STIRLING
+    share = 1.0 / above
     value, slope, both = _tail_terms(above if low else y + r, r)
     # psi(z) = psi(above) - sum 1 / (z + j). The terms j = 0, which are large where z is small,
     # are joined with 1 / (2 z) and cancel in the last result up to what is proportional to y.
@@ -167,11 +168,11 @@ def _factorial_terms(y: float, r: float) -> tuple[float, float, float]:
         inverse = 1.0 / (z + j)
         first += inverse
         second += (y + j) * (inverse * inverse)
-        product *= z + j
-    log_z, log_above = log(z), log(above)
-    more = (above - 0.5) * log_above - (z + 0.5) * log_z - log(product) - STIRLING
-    rise = r * (log_above - log_z - 0.5 / above)
-    bend = r * (r * (1.0 / above + 0.5 / (above * above) - 1.0 / z))
+        product *= (z + j) * share
+    way = log(above / z)
+    more = (z + 0.5) * way - log(product) - STIRLING
+    rise = r * (way - 0.5 * share)
+    bend = r * (r * (share + 0.5 * share * share - 1.0 / z))
     return (
         value + (more if low else 0.0),
         slope + (rise - r * first if low else 0.0),
