@@ -10,7 +10,7 @@ from nbglm.climb import climb_block
 from nbglm.coarse import coarsen, sample_of_rows
 from nbglm.merged import has_counts_everywhere, merged_problem
 from nbglm.problem import make_problem
-from nbglm.start import Search, gamma_starts
+from nbglm.start import gamma_starts
 from nbglm.tally import collect_counts
 
 CELLS = {"constant": 3000, "groups": 40_000, "covariate": 40_000}
@@ -34,11 +34,12 @@ def example(rng, n, sizes, columns=1):
 def on_all_rows(search):
     """The same search without a merged problem."""
     layout = search.layout
-    return Search(
-        layout,
-        search.coarse._replace(bin_of_row=layout.bin_of_row[:0]),
-        search.sample._replace(weight=np.zeros(0)),
-        *2 * [gamma_starts(layout, layout.weight.size)],
+    starts = gamma_starts(layout, layout.weight.size)
+    return search._replace(
+        coarse=search.coarse._replace(bin_of_row=layout.bin_of_row[:0]),
+        sample=search.sample._replace(weight=np.zeros(0)),
+        starts=starts,
+        more_starts=starts,
     )
 
 
