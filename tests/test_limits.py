@@ -155,7 +155,7 @@ def weighted_data(rng):
     )
 
 
-@pytest.mark.parametrize("factor", [1e-150, 1e-12, 1e-9, 1e-3, 0.1, 7.0, 1e4, 1e9, 1e12, 1e150])
+@pytest.mark.parametrize("factor", [1e-90, 1e-12, 1e-9, 1e-3, 0.1, 7.0, 1e4, 1e9, 1e12, 1e90])
 @pytest.mark.parametrize("size", ["~ 1", "~ g", "~ x"])
 def test_a_common_factor_of_the_weights_changes_nothing(rng, factor, size):
     obs, counts = weighted_data(rng)
