@@ -29,7 +29,8 @@ def test_the_module_is_the_command(file):
         [*COMMAND, "demo", "--data", file], capture_output=True, text=True, check=True
     )
     assert "5 genes x 80 cells" in done.stdout
-    assert done.stderr == ""
+    # On a slow machine it says how long the fit took.
+    assert all(line.startswith("nbglm: ") for line in done.stderr.splitlines())
 
 
 def test_without_a_command_there_is_help(capsys):
