@@ -47,6 +47,7 @@ _LOOKED = 8, 32  # and how many they are at least and at most
 _LEVELS = (-3.0, 0.0, 3.0, 8.0)  # log sizes that the row in the middle of a turn is given
 _STILL = 1e-9  # slope, relative to the largest, that is none
 _LEANING = 10.0  # of a predictor, on the way to a limit
+_HUGE = 1e12  # deviance that any greater one is as good as
 _ROUNDING = 1e-7  # by which a log-likelihood may exceed the highest without being higher
 
 
@@ -184,7 +185,7 @@ class Profile:
         both = np.column_stack([estimate.finite, estimate.direction])
         self._theta, self._leaning = np.linalg.lstsq(problem.transform, both, rcond=None)[0].T
         if math.isfinite(estimate.coef):
-            theta = self._start_at(estimate.coef) if not self._leaning.any() else None
+            theta = None if self.is_at_limit else self._start_at(estimate.coef)
             self._points = [Point(estimate.coef, estimate.llf, theta, SEARCHED)]
 
     @cached_property
@@ -195,10 +196,20 @@ class Profile:
         return q > 1 or (q == 1 and layout.weight.sum() <= FEW_CELLS)
 
     @cached_property
+    def is_at_limit(self) -> bool:
+        """Whether any coefficient of the gene is infinite."""
+        return bool(self._leaning.any())
+
+    @cached_property
     def has_plateaus(self) -> bool:
-        """Whether the profile may come back from afar: the coefficient is of the dispersion."""
+        """Whether the profile may come back from afar, since sizes can turn about single rows."""
+        return self.has_branches and (self.is_of_size or self.is_at_limit)
+
+    @cached_property
+    def is_of_size(self) -> bool:
+        """Whether the coefficient is one of the dispersion."""
         p = self._estimate.constraint.problem.x_kept.size
-        return self.has_branches and not self._estimate.constraint.matrix[:, :p].any()
+        return not self._estimate.constraint.matrix[:, :p].any()
 
     @property
     def estimated(self) -> float:
@@ -226,7 +237,7 @@ class Profile:
 
     def deviance(self, height: float) -> float:
         """Twice the distance of a log-likelihood from the highest one known."""
-        return max(0.0, 2.0 * (self.top - height))
+        return min(max(0.0, 2.0 * (self.top - height)), _HUGE)
 
     @property
     def places(self) -> list[tuple[float, float]]:
@@ -284,7 +295,8 @@ class Profile:
         in_limit = known is None and any(point.theta is None for point in near)
         if effort == SEARCHED or in_limit or not (ends or known):
             found = supremum(Geometry(problem), estimate.cells, estimate.counts, MAX_EVALUATIONS)
-            ends.append(found)
+            # Where means overflow nothing was found.
+            ends.append(found if math.isfinite(found.value) else found._replace(value=-math.inf))
         if effort >= LOOKED:
             for end in ends:
                 if end.theta is not None and self._has_hope(end.value):

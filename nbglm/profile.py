@@ -30,7 +30,7 @@ from nbglm.branches import Estimate, Profile
 __all__ = ["ProfileInterval", "profile_limits"]
 
 _FARTHEST = 1e4  # standard changes of the log size beyond which nothing changes any more
-_FAR = 80.0  # the same for coefficients of the mean
+_FAR = 80.0  # the same for coefficients of the mean, and for typical rows
 _PAST = 30.0  # deviance above the quantile from which nobody expects a profile to come back
 _WAY_OUT = 10.0  # the same for a walk that has seen where the profile ends
 _ACCURACY = 1e-7  # of a limit, relative to the bracket that it is looked for in
@@ -142,7 +142,9 @@ class _Side(NamedTuple):
             limit = _crossing(profile, evaluate, inner, outer)
             if self.agreed(limit):
                 return limit
-        return math.nan
+        # So far out, where searches do not agree any more, the size of no typical row changes.
+        is_far = sign * (self.bracket()[0] - profile.start) > _FAR * profile.unit
+        return sign * math.inf if is_far else math.nan
 
 
 def _crossing(
@@ -165,10 +167,11 @@ def _limit(profile: Profile, sign: float) -> float:
     """One limit."""
     if profile.estimated == sign * math.inf:
         return profile.estimated
-    far = (_FARTHEST if profile.has_plateaus else _FAR) * profile.unit
+    far = (_FARTHEST if profile.has_branches and profile.is_of_size else _FAR) * profile.unit
     far = max(far, 100.0 * profile.step(math.sqrt(profile.cut)))
     # A profile that ends in a plateau, such as the Poisson's, may come back from any deviance.
-    end = profile.look(profile.start + sign * far) if profile.has_plateaus else math.inf
+    look = profile.search if profile.is_at_limit else profile.look
+    end = look(profile.start + sign * far) if profile.has_plateaus else math.inf
     if end <= profile.cut:
         return sign * math.inf
     side = _Side(profile, sign, far, wild=end <= profile.cut + _PAST)

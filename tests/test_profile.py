@@ -230,3 +230,30 @@ def test_a_column_that_is_0_wherever_there_are_counts_turns_no_sizes():
     starts = turned_sizes(layout, np.zeros(3), loud, 12)
     assert starts.shape[1] == 3
     assert np.isfinite(starts).all()
+
+
+def test_a_mean_whose_sizes_can_fall_to_zero_has_no_limit(rng):
+    """One count at neither end: the mean may rise for ever on cells whose size is 0."""
+    x = np.sort(rng.normal(size=90))
+    y = np.zeros(90, dtype=int)
+    y[87] = 3
+    results = nbglm.fit_negbin(
+        pd.DataFrame({"y": y}), BY_X, obs=pd.DataFrame({"x": x}), progress=False
+    )
+    assert np.isinf(results.params["beta"]["y"]).all()
+    table = results.conf_int(method="profile")["beta"]["y"]
+    assert table["lower"].tolist() == [-np.inf, -np.inf]
+    assert table["upper"].tolist() == [np.inf, np.inf]
+
+
+def test_where_means_overflow_is_outside(rng):
+    """The log-likelihood is not a number there, which must not pass for the highest."""
+    y = rng.poisson(3.0, 60)
+    fit = nbglm.fit_negbin(pd.DataFrame({"y": y}), "~ 1", progress=False)
+    _, cells, counts = fit.counts.block(0, 1)
+    estimate = Estimate(
+        Constraint.of_coefficient(fit.problem, 0), cells, counts, fit.arrays.llf[0],
+        fit.arrays.coef[0, 0], 0.1, fit.arrays.finite[0], fit.arrays.direction[0],
+    )  # fmt: skip
+    profile = Profile(estimate, CUT)
+    assert profile.search(900.0) > 1e6
