@@ -11,6 +11,7 @@ tested                            fits with genes at every edge
 hypotheses                        words, matrices and mappings that are none, or could be two
 selections                        genes, terms, levels, scales, grids, rows; tables overwritten
 comparisons                       models, their terms, and terms that are not in them
+limits                            profile intervals; tests of sizes that may be infinite
 tables                            values, dtypes, structures, files, and things that are no tables
 labels                            labels of rows; obs, offsets, weights, clusters; arrays of a model
 models                            the model of one response, and what its results are asked
