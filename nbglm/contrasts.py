@@ -22,7 +22,6 @@ from nbglm.status import COEF_STATUS, GENE_STATUS
 __all__ = [
     "Combinations",
     "Limit",
-    "all_poisson",
     "combine",
     "estimable",
     "genes_at_limits",
@@ -286,21 +285,3 @@ def informed_totals(
     empty = fit.status == _GENE["all_zero"]
     mean[empty] = size[empty] = 0
     return mean, size
-
-
-def all_poisson(fit: FitArrays, x: FloatArray, z: FloatArray) -> BoolArray:
-    """Which genes show no overdispersion in any cell that could.
-
-    Parameters
-    ----------
-    fit, x, z
-        As in :func:`combine`.
-
-    Returns
-    -------
-    ndarray of bool, shape (genes,)
-    """
-    found = np.zeros(fit.status.size, dtype=bool)
-    for limit, genes in genes_at_limits(fit, x, z):
-        found[genes] = limit.active.any() and not limit.finite.any()
-    return found

@@ -107,6 +107,12 @@ class FitInference(FitIntervals):
         HypothesisError
             If the hypothesis cannot be read, contradicts itself, or cannot be tested with this
             design.
+
+        Notes
+        -----
+        Likelihood ratios of the dispersion are compared with what :func:`nbglm.lr_test` compares
+        them with. Wald statistics are not, and for genes that are hardly more variable than Poisson
+        counts they are not chi-squared: there use :func:`nbglm.lr_test` or :meth:`anova`.
         """
         return wald_test(self, read_hypothesis(self, hypothesis, component), method)
 

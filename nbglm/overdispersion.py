@@ -12,7 +12,8 @@ Score test: at the Poisson fit the derivative by ``alpha = 1 / r`` is
 models*, JASA 84, 467-472).
 
 Likelihood ratio: since ``alpha`` lies at the end of its range, half of the mass of the reference
-is at 0 and half of it chi-squared with one degree of freedom (Lawless, J. F. 1987, *Negative
+is at 0 and half of it chi-squared with one degree of freedom, for every gene, whether its fit ends
+at the limit or not: here the smaller model is the Poisson itself (Lawless, J. F. 1987, *Negative
 binomial and mixed Poisson regression*, Canadian Journal of Statistics 15, 209-225; Self, S. G. and
 Liang, K.-Y. 1987, JASA 82, 605-610).
 """

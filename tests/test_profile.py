@@ -12,10 +12,11 @@ from scipy.optimize import brentq
 
 import nbglm
 from nbglm import limits as limits_module
-from nbglm.branches import Estimate, Profile, turned_sizes
+from nbglm.branches import Estimate, Profile
 from nbglm.constraint import Constraint
 from nbglm.layout import make_layout
 from nbglm.profile import ProfileInterval, _crossing, _Side, profile_limits
+from nbglm.turns import turned_sizes
 
 BY_X = {"mean": "~ x", "dispersion": "~ x"}
 CUT = 3.841458820694124
