@@ -85,12 +85,12 @@ def deviance_terms(y: float, mu: float, inverse: float) -> tuple[float, float, f
     z = y * inverse
     p = 1.0 / (1.0 + x)
     a = 1.0 / (1.0 + z)
-    b = a / mu
+    b = 1.0 / mu
     pull = (y - mu) * p
     t = max(pull * inverse, -1.0)
-    u = min((y - mu) * b, _LARGEST)
+    u = min((y - mu) * b * a, _LARGEST)
     excess, _, share = excess_terms(t, (1.0 + z) * p)
-    _, rise, _ = excess_terms(u, min(y * (1.0 + x) * b, _LARGEST))
+    _, rise, _ = excess_terms(u, min((y * a) * ((1.0 + x) * b), _LARGEST))
     # Where t is large, so is the excess, and t a all but 1: their difference is taken as that of
     # what both lack.
     bend = x * p * (1.0 + a) + p * a - share if t > 1.0 else excess - t * a

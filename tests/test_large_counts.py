@@ -185,7 +185,9 @@ def test_single_large_counts_are_exact(y, deviations, zeta):
 
 
 @settings(max_examples=300, deadline=None)
-@given(counts, st.floats(-300.0, 300.0), st.floats(-300.0, 700.0))
+@given(counts, st.floats(-300.0, 300.0), st.floats(-700.0, 700.0))
+@example(131_085_138_524_422, 285.0, -636.0)
+@example(197_350_170, 218.5, -485.0)
 def test_large_counts_far_from_their_means_have_finite_terms(y, eta, zeta):
     with np.errstate(all="raise"):
         assert np.isfinite(loglik(y, eta, zeta))
