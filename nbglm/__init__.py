@@ -6,14 +6,16 @@
 
 Fit with :func:`fit_negbin`; :class:`NegBinModel` is the model of one response, after statsmodels;
 :class:`NegBinRegressionSimulator` is a simulator of counts.
+
+Names are imported when they are first asked for, so that ``import nbglm`` waits for no compiler and
+no table library, and a script that only catches the errors never does.
 """
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from nbglm.comparison import compare, lr_test
 from nbglm.exceptions import (
     AlignmentError,
     CountsError,
@@ -28,17 +30,15 @@ from nbglm.exceptions import (
     UnknownNameError,
     WorkerError,
 )
-from nbglm.negbin import fit_negbin
-from nbglm.results import NegBinResults
-from nbglm.simulator import NegBinRegressionSimulator
 
 if TYPE_CHECKING:
-    from nbglm.single.model import NegBinModel as NegBinModel
+    from nbglm.comparison import compare, lr_test
+    from nbglm.negbin import fit_negbin
+    from nbglm.results import NegBinResults
+    from nbglm.simulator import NegBinRegressionSimulator
+    from nbglm.single.model import NegBinModel
 
-try:
-    __version__ = version("nbglm")
-except PackageNotFoundError:  # a source tree that has not been installed
-    __version__ = "0+unknown"
+    __version__: str
 
 __all__ = [
     "AlignmentError",
@@ -61,12 +61,38 @@ __all__ = [
     "lr_test",
 ]
 
+_HOMES = {
+    "NegBinModel": "nbglm.single.model",
+    "NegBinRegressionSimulator": "nbglm.simulator",
+    "NegBinResults": "nbglm.results",
+    "compare": "nbglm.comparison",
+    "fit_negbin": "nbglm.negbin",
+    "lr_test": "nbglm.comparison",
+}
+
+
+def _installed_version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("nbglm")
+    except PackageNotFoundError:  # a source tree that has not been installed
+        return "0+unknown"
+
 
 def __getattr__(name: str) -> Any:
-    """Import the model of one response, and statsmodels with it, when it is first asked for."""
-    if name == "NegBinModel":
-        from nbglm.single.model import NegBinModel
+    """Import what is first asked for; from then on it is an ordinary name of the package."""
+    if name == "__version__":
+        value: Any = _installed_version()
+    elif name in _HOMES:
+        value = getattr(import_module(_HOMES[name]), name)
+    else:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg, name=name, obj=import_module(__name__))
+    globals()[name] = value
+    return value
 
-        return NegBinModel
-    msg = f"module {__name__!r} has no attribute {name!r}"
-    raise AttributeError(msg)
+
+def __dir__() -> list[str]:
+    """The public names, imported or not."""
+    return __all__

@@ -22,7 +22,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from scipy.optimize import brentq
 from scipy.special import ndtri
 
 from nbglm.branches import Estimate, Profile
@@ -154,6 +153,8 @@ def _crossing(
 
     A higher maximum may be found on the way; until the end deviances are taken from the old one.
     """
+    from scipy.optimize import brentq  # not for those who only fit: it takes longer than numpy
+
     top, critical = profile.top, math.sqrt(profile.cut)
 
     def excess(value: float) -> float:
