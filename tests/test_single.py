@@ -356,6 +356,16 @@ def test_other_covariances_can_be_given(data):
         fit.t_test("x", cov_p=np.eye(2))
 
 
+def test_effects_are_summarised_beside_several_constant_columns(data):
+    x = np.column_stack([np.ones(60), data["x"], np.zeros(60), data["z"], np.full(60, 2.0)])
+    margins = NegBinModel(data["y"], x).fit().get_margeff()
+    without = NegBinModel(data["y"], x[:, [0, 1, 3]]).fit().get_margeff()
+    assert list(margins.summary_frame().index) == ["x1", "x3"]
+    rows, expected = (effects.summary().tables[1].data for effects in (margins, without))
+    assert [row[1:] for row in rows] == [row[1:] for row in expected]
+    assert [row[0].strip() for row in rows[1:]] == ["x1", "x3"]
+
+
 def test_aliased_columns_leave_effects_of_the_others(data):
     x = np.column_stack([np.ones(60), data["x"], 2.0 * data["x"], data["z"]])
     fit = NegBinModel(data["y"], x).fit()

@@ -6,6 +6,7 @@ not depend on, and aliased ones, which are left out of it, take no part.
 
 from __future__ import annotations
 
+from copy import copy
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,12 @@ class _Averaged(NegBinLikelihood):
     """A model whose rows count by their weights when effects are averaged over them."""
 
     share: FloatArray | None = None
+    named: list[str] | None = None  # the columns that a summary lists, if not all
+
+    @property
+    def exog_names(self) -> list[str]:
+        """Names of the columns, of which a summary lists all but the first constant one."""
+        return list(super().exog_names) if self.named is None else self.named
 
     @classmethod
     def of(cls, model: NegBinLikelihood) -> _Averaged:
@@ -163,6 +170,12 @@ class Margins(DiscreteMargins):
 
     def summary(self, alpha: float = 0.05) -> Any:
         """Table of the effects, as statsmodels makes it."""
-        summary = super().summary(alpha)
+        # It takes one constant column out of the names, and all of them out of the effects.
+        model = copy(self.results.model)
+        further = np.flatnonzero(model.exog.var(axis=0) == 0.0)[1:]
+        model.named = [name for j, name in enumerate(model.exog_names) if j not in further]
+        listed = copy(self)
+        listed.results = SimpleNamespace(**{**vars(self.results), "model": model})
+        summary = super(Margins, listed).summary(alpha)
         summary.tables[0].title = "NegBinModel Marginal Effects"
         return summary
