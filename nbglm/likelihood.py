@@ -51,7 +51,9 @@ __all__ = ["loglik", "mean_terms", "score", "size_of"]
 FloatArray = NDArray[np.float64]
 
 _SMALLEST = 1e-250
+_LOG_SMALLEST = math.log(_SMALLEST)
 _OVERFLOW = 709.0
+_FAR = 600.0  # log ratio of a mean to its size: log1p(x) is log(x), and x still far from overflow
 
 
 @scalar
@@ -158,6 +160,22 @@ def _terms(y: FloatArray, eta: FloatArray, zeta: FloatArray, out: FloatArray) ->
         )
 
 
+def _terms_at_any_ratio(y: FloatArray, eta: FloatArray, zeta: FloatArray, out: FloatArray) -> None:
+    """As :func:`_terms`, where a mean, a size or their ratio leaves the range of floats, too.
+
+    Beyond ``x = exp(600)`` the mean enters by ``-r log(x)`` alone, and below the smallest size that
+    is a number a positive count by ``log(r)`` alone.
+    """
+    log_size = np.maximum(zeta, _LOG_SMALLEST)
+    near = np.minimum(eta, log_size + _FAR)
+    _terms(y, near, zeta, out)
+    far = eta > near
+    lost = np.exp(log_size[far]) * (eta[far] - near[far])
+    out[np.ix_(far, [0, 2, 5])] -= lost[:, None]
+    below = (y > 0.0) & (zeta < log_size)
+    out[below, 0] += zeta[below] - log_size[below]
+
+
 def _row_terms(y: ArrayLike, eta: ArrayLike, zeta: ArrayLike) -> FloatArray:
     arrays = np.broadcast_arrays(
         np.asarray(y, dtype=np.float64),
@@ -167,7 +185,7 @@ def _row_terms(y: ArrayLike, eta: ArrayLike, zeta: ArrayLike) -> FloatArray:
     flat = [np.array(a).ravel() for a in arrays]
     order = np.argsort(flat[0], kind="stable")
     sorted_terms = np.empty((order.size, 6))
-    _terms(*(a[order] for a in flat), sorted_terms)
+    _terms_at_any_ratio(*(a[order] for a in flat), sorted_terms)
     terms = np.empty_like(sorted_terms)
     terms[order] = sorted_terms
     return terms.reshape((*arrays[0].shape, 6))

@@ -195,6 +195,22 @@ def test_large_counts_far_from_their_means_have_finite_terms(y, eta, zeta):
         assert float(loglik(y, eta, zeta)) < 0.0
 
 
+@settings(max_examples=150, deadline=None)
+@given(
+    st.one_of(st.integers(0, 2047), counts), st.floats(-300.0, 700.0), st.floats(-700.0, 700.0)
+)
+@example(2047, 116.6, -643.7)
+@example(1, 316.2, -577.1)
+@example(0, 700.0, 5.0)
+@example(5, 700.0, 5.0)
+@example(100_000, 695.8, -209.2)
+def test_log_likelihoods_are_exact_where_means_sizes_or_their_ratio_are_no_floats(y, eta, zeta):
+    with mpmath.workdps(700):
+        want = exact_terms(y, eta, zeta)
+    assert math.isclose(loglik(y, eta, zeta), want[0], rel_tol=1e-12, abs_tol=1e-12)
+    assert math.isclose(score(float(y), eta, zeta)[1], want[2], rel_tol=1e-11, abs_tol=1e-11)
+
+
 DESIGNS = [("~ 1", "~ 1"), ("~ g", "~ g"), ("~ x", "~ 1"), ("~ x + g", "~ x")]
 SIZES = [0.1, 20.0, 1e3, 1e6, math.inf]
 
