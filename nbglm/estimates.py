@@ -29,7 +29,9 @@ __all__ = ["estimates", "predict_intervals", "with_tests"]
 
 FloatArray = NDArray[np.float64]
 
-_OK = COEF_STATUS.index("ok")
+_OK, _POISSON, _SEPARATED = (
+    COEF_STATUS.index(word) for word in ("ok", "poisson_limit", "separated")
+)
 
 
 def _no_combinations(genes: int, rows: int) -> Combinations:
@@ -108,6 +110,12 @@ def estimates(tables: FitTables, quantity: Quantity, scale: str, alpha: float) -
             lower, upper = np.exp(lower), np.exp(upper)
     for part in (error, lower, upper):
         part[~finite] = np.nan
+    if quantity.mean is None:
+        # The logarithm of a size may be a number where the size or its inverse is none: it is then
+        # as infinite, or as close to 0, as at a limit.
+        beyond = finite & np.isposinf(value)
+        status = np.where(beyond, _SEPARATED if scale == "alpha" else _POISSON, status)
+        error[beyond] = np.nan
     return gene_table(
         tables.gene_names,
         {

@@ -82,6 +82,27 @@ def test_delta_method(fit, scale):
         np.testing.assert_allclose(table.ci_upper, value(theta) * np.exp(half), rtol=1e-6)
 
 
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_sizes_beyond_all_floats_are_at_a_limit_but_their_logarithms_are_not(rng, sign):
+    obs = pd.DataFrame({"x": np.linspace(-1.0, 1.0, 400)})
+    counts = rng.negative_binomial(np.exp(1.0 + obs["x"]), 0.3)
+    fit = nbglm.fit_negbin(
+        pd.DataFrame({"y": counts}), {"mean": "~ x", "dispersion": "~ x"}, obs=obs, progress=False
+    )
+    far = pd.DataFrame({"x": [sign * 2000.0]})
+    tables = {
+        scale: fit.estimate(far, "dispersion", scale=scale).iloc[0]
+        for scale in ("log", "response", "alpha")
+    }
+    assert tables["log"].status == "ok"
+    assert sign * tables["log"].estimate > 710.0
+    infinite, vanishing = ("response", "alpha") if sign > 0 else ("alpha", "response")
+    assert tables[infinite].estimate == np.inf
+    assert tables[infinite].status == ("poisson_limit" if sign > 0 else "separated")
+    assert np.isnan(tables[infinite].std_err)
+    assert tables[vanishing].estimate == 0.0
+
+
 def test_marginal_means_by_hand(fit):
     grid = pd.DataFrame(
         {"x": fit.counts.obs["x"].mean(), "g": list("aabbcc"), "h": [False, True] * 3}

@@ -196,9 +196,7 @@ def test_large_counts_far_from_their_means_have_finite_terms(y, eta, zeta):
 
 
 @settings(max_examples=150, deadline=None)
-@given(
-    st.one_of(st.integers(0, 2047), counts), st.floats(-300.0, 700.0), st.floats(-700.0, 700.0)
-)
+@given(st.one_of(st.integers(0, 2047), counts), st.floats(-300.0, 700.0), st.floats(-700.0, 700.0))
 @example(2047, 116.6, -643.7)
 @example(1, 316.2, -577.1)
 @example(0, 700.0, 5.0)
