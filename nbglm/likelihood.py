@@ -171,7 +171,8 @@ def _terms_at_any_ratio(y: FloatArray, eta: FloatArray, zeta: FloatArray, out: F
     _terms(y, near, zeta, out)
     far = eta > near
     lost = np.exp(log_size[far]) * (eta[far] - near[far])
-    out[np.ix_(far, [0, 2, 5])] -= lost[:, None]
+    for k in (0, 2, 5):
+        out[far, k] -= lost
     below = (y > 0.0) & (zeta < log_size)
     out[below, 0] += zeta[below] - log_size[below]
 
@@ -185,7 +186,7 @@ def _row_terms(y: ArrayLike, eta: ArrayLike, zeta: ArrayLike) -> FloatArray:
     flat = [np.array(a).ravel() for a in arrays]
     order = np.argsort(flat[0], kind="stable")
     sorted_terms = np.empty((order.size, 6))
-    _terms_at_any_ratio(*(a[order] for a in flat), sorted_terms)
+    _terms_at_any_ratio(flat[0][order], flat[1][order], flat[2][order], sorted_terms)
     terms = np.empty_like(sorted_terms)
     terms[order] = sorted_terms
     return terms.reshape((*arrays[0].shape, 6))
