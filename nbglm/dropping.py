@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,14 +12,12 @@ from nbglm.design import Design
 from nbglm.hypotheses import distinct_rows
 from nbglm.marginal import covariate_mean
 from nbglm.remains import AbsentCounts, Remains
-
-if TYPE_CHECKING:
-    from nbglm.results import NegBinResults
+from nbglm.tables import FitTables
 
 __all__ = ["of_genes", "without_data"]
 
 IntArray = NDArray[np.int64]
-Results = TypeVar("Results", bound="NegBinResults")
+Results = TypeVar("Results", bound=FitTables)
 
 
 def _design_without_cells(design: Design) -> Design:
@@ -31,7 +29,7 @@ def _design_without_cells(design: Design) -> Design:
     )
 
 
-def _remains(results: NegBinResults, *, limit_tests: bool) -> Remains:
+def _remains(results: FitTables, *, limit_tests: bool) -> Remains:
     x, z = distinct_rows(results)
     # Rows that differ in their offsets alone are one here.
     pairs = np.unique(np.hstack([x, z]), axis=0)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -21,9 +20,7 @@ from nbglm.offset import offset_remark
 from nbglm.prediction import predict
 from nbglm.predictor import LinearPredictor
 from nbglm.status import COEF_STATUS, GENE_STATUS, SENTENCES
-
-if TYPE_CHECKING:
-    from nbglm.tables import FitTables
+from nbglm.tables import FitTables
 
 __all__ = ["explain_gene"]
 

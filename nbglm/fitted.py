@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from nbglm.aliasing import lines_about_columns
 from nbglm.clusters import CovarianceRule
 from nbglm.counts import Counts
 from nbglm.design import Design
@@ -97,6 +98,14 @@ class FittedGenes:
             self.weights,
             minimum_norm=self.rank_deficient == "min_norm",
         )
+
+    @cached_property
+    def column_lines(self) -> list[str]:
+        """Which columns are aliased, and why; which terms have no column; a line for each."""
+        if self.remains is not None:
+            return list(self.remains.column_lines)
+        status, rule = self.arrays.coef_status, self.rank_deficient
+        return lines_about_columns(self.design, status, rule)
 
     # Labels ---------------------------------------------------------------------------------
 

@@ -11,16 +11,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nbglm.aliasing import lines_about_columns
 from nbglm.dropping import of_genes, without_data
 from nbglm.estimates import predict_intervals
-from nbglm.exceptions import AlignmentError, NbglmError, OptionError
+from nbglm.exceptions import AlignmentError, OptionError
+from nbglm.explain import explain_gene
 from nbglm.genewise import Components
 from nbglm.inference import FitInference
 from nbglm.levels import check_interval
 from nbglm.prediction import predict
 from nbglm.sampling import Seed
 from nbglm.selection import gene_positions
+from nbglm.simulation import simulate
 from nbglm.status import GENE_STATUS
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from nbglm.single.results import NegBinModelResultsWrapper
 
-__all__ = ["NegBinResults", "require_converged"]
+__all__ = ["NegBinResults"]
 
 FloatArray = NDArray[np.float64]
 
@@ -62,13 +63,24 @@ class NegBinResults(FitInference):
             f"{self.seconds:.2g} s{columns}"
         )
 
-    @cached_property
-    def column_lines(self) -> list[str]:
-        """Which columns are aliased, and why; which terms have no column; a line for each."""
-        if self.remains is not None:
-            return list(self.remains.column_lines)
-        status, rule = self.arrays.coef_status, self.rank_deficient
-        return lines_about_columns(self.design, status, rule)
+    def explain(self, gene: str) -> str:
+        """Say in sentences what happened to a gene.
+
+        Parameters
+        ----------
+        gene : str
+            Gene name.
+
+        Returns
+        -------
+        str
+
+        Raises
+        ------
+        KeyError
+            If there is no such gene.
+        """
+        return explain_gene(self, self._position(gene))
 
     # Predictions and samples ----------------------------------------------------------------
 
@@ -217,8 +229,6 @@ class NegBinResults(FitInference):
         TypeError
             If the seed is of another kind, such as a float.
         """
-        from nbglm.simulation import simulate  # above this module there is only the simulator
-
         obs, x, z, total = self._rows(obs, offset, size_factors)
         return simulate(self, obs, x, z, total, seed=seed, n_jobs=n_jobs)
 
@@ -321,25 +331,3 @@ def _no_rows(obs: object) -> str:
             f"{msg} pandas.DataFrame(obs) makes one of columns, pandas.DataFrame([obs]) of a row."
         )
     return msg
-
-
-def require_converged(results: NegBinResults) -> None:
-    """Refuse to go on with genes whose fit failed.
-
-    Parameters
-    ----------
-    results : NegBinResults
-        A fit.
-
-    Raises
-    ------
-    NbglmError
-        If a gene did not converge.
-    """
-    failed = results.gene_names[~results.arrays.converged]
-    if len(failed):
-        msg = (
-            f"{len(failed)} genes did not converge (the first is {failed[0]!r}); "
-            f"leave them out: results.subset(results.converged).sample(...)."
-        )
-        raise NbglmError(msg)

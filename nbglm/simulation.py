@@ -9,10 +9,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
-from nbglm.exceptions import OptionError
+from nbglm.exceptions import NbglmError, OptionError
+from nbglm.fitted import FittedGenes
 from nbglm.parallel import in_threads
 from nbglm.prediction import predict
-from nbglm.results import NegBinResults, require_converged
 from nbglm.sampling import Seed, draw_counts, gene_stream, seed_entropy
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _BLOCK_ENTRIES = 1 << 22  # entries of a dense block of means
 
 
 def _draw_block(
-    results: NegBinResults,
+    results: FittedGenes,
     genes: slice,
     x: FloatArray,
     z: FloatArray,
@@ -48,8 +48,19 @@ def _draw_block(
     return block.astype(np.int32 if fits else np.int64)
 
 
+def _require_converged(results: FittedGenes) -> None:
+    """Refuse to go on with genes whose fit failed."""
+    failed = results.gene_names[~results.arrays.converged]
+    if len(failed):
+        msg = (
+            f"{len(failed)} genes did not converge (the first is {failed[0]!r}); "
+            f"leave them out: results.subset(results.converged).sample(...)."
+        )
+        raise NbglmError(msg)
+
+
 def simulate(
-    results: NegBinResults,
+    results: FittedGenes,
     obs: pd.DataFrame,
     x: FloatArray,
     z: FloatArray,
@@ -62,7 +73,7 @@ def simulate(
 
     Parameters
     ----------
-    results : NegBinResults
+    results : FittedGenes
         The fit.
     obs : DataFrame
         Covariates of the new cells.
@@ -87,7 +98,7 @@ def simulate(
     """
     from anndata import AnnData
 
-    require_converged(results)
+    _require_converged(results)
     entropy = seed_entropy(seed)
     genes = len(results.gene_names)
     step = max(1, _BLOCK_ENTRIES // max(1, len(obs)))

@@ -20,7 +20,6 @@ from nbglm.clusters import CovarianceRule, covariance_rule, few_clusters, known_
 from nbglm.covariance import Covariances, covariances
 from nbglm.evidence import Evidence
 from nbglm.exceptions import NbglmWarning
-from nbglm.explain import explain_gene
 from nbglm.fitted import FittedGenes
 from nbglm.limits import LimitTests, limit_tests
 from nbglm.pvalues import Tail, two_sided_tail
@@ -275,22 +274,3 @@ class FitTables(FittedGenes):
         a treatment that a single cluster received, is ``not_identified`` as well.
         """
         return self._split(np.array(COEF_STATUS, dtype=object)[self.coef_codes])
-
-    def explain(self, gene: str) -> str:
-        """Say in sentences what happened to a gene.
-
-        Parameters
-        ----------
-        gene : str
-            Gene name.
-
-        Returns
-        -------
-        str
-
-        Raises
-        ------
-        KeyError
-            If there is no such gene.
-        """
-        return explain_gene(self, self._position(gene))

@@ -15,6 +15,7 @@ from statsmodels.base.wrapper import populate_wrapper
 from statsmodels.discrete.discrete_model import CountResultsWrapper
 
 from nbglm.exceptions import OptionError, check_choice
+from nbglm.explain import explain_gene
 from nbglm.genewise import own_table
 from nbglm.levels import check_alpha
 from nbglm.results import NegBinResults
@@ -62,7 +63,7 @@ class NegBinModelResults(RefusedOfResults, Summaries):
             np.array(COEF_STATUS, dtype=object)[tables.coef_codes[0]],
             index=model.data.xnames,
         )
-        self.explanation = tables.explain(self.gene_name)
+        self.explanation = explain_gene(tables, 0)
         self.converged = bool(tables.arrays.converged[0])
         self.mle_retvals = {"converged": self.converged}
         self.nobs = tables.nobs
