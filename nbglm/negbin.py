@@ -17,10 +17,9 @@ from nbglm.clusters import CovarianceRule, covariance_rule, few_clusters
 from nbglm.counts import Counts, read_table
 from nbglm.design import Design, build_design
 from nbglm.dispatch import check_progress, wanted_jobs
-from nbglm.exceptions import AlignmentError, NbglmWarning, RankError, check_choice, some_of
+from nbglm.exceptions import NbglmWarning, RankError, check_choice, some_of
 from nbglm.fit import FitArrays, fit_blocks
-from nbglm.labels import quoted
-from nbglm.offset import cell_values, offset_remark
+from nbglm.offset import offset_remark
 from nbglm.problem import Problem, make_problem
 from nbglm.reading.budget import Budget
 from nbglm.reading.memory import default_budget, parse_memory
@@ -28,58 +27,16 @@ from nbglm.reading.opening import open_counts
 from nbglm.results import NegBinResults
 from nbglm.scope import scope_of_caller
 from nbglm.status import GENE_STATUS
+from nbglm.weights import frequency_weights
 
 if TYPE_CHECKING:
     from anndata import AnnData
     from scipy import sparse
 
-__all__ = ["fit_design", "fit_negbin", "frequency_weights"]
+__all__ = ["fit_design", "fit_negbin"]
 
 _RANK_RULES = ("drop", "min_norm", "raise")
 _SILENT_BELOW = 1.0  # seconds
-_LEAST_WEIGHT, _MOST_WEIGHT = 1e-100, 1e100  # of all cells, so that squares are numbers too
-
-
-def frequency_weights(weights: object, obs: pd.DataFrame) -> NDArray[np.float64] | None:
-    """Read frequency weights.
-
-    Parameters
-    ----------
-    weights : array_like, str or None
-        Values, or the name of a column.
-    obs : DataFrame
-        Cells.
-
-    Returns
-    -------
-    ndarray or None, shape (cells,)
-
-    Raises
-    ------
-    AlignmentError
-        If they do not match the cells, are negative, all 0, or add up to no number of cells.
-    """
-    if weights is None:
-        return None
-    values = cell_values("weights", weights, obs)
-    if np.any(values < 0):
-        row = int(np.argmax(values < 0))
-        label = quoted(obs.index[row])
-        msg = f"weights must not be negative; the one of {label} is {values[row]:g}."
-        raise AlignmentError(msg)
-    if not np.any(values > 0):
-        msg = "all weights are 0; nothing is left to fit."
-        raise AlignmentError(msg)
-    with np.errstate(over="ignore"):
-        total = float(values.sum())
-    if not _LEAST_WEIGHT <= total <= _MOST_WEIGHT:
-        msg = (
-            f"weights add up to {total:g}; a weight of 2 counts a cell twice, so that the sum is a "
-            f"number of cells, and it must lie between {_LEAST_WEIGHT:g} and {_MOST_WEIGHT:g}. "
-            f"Multiply all weights by a common factor."
-        )
-        raise AlignmentError(msg)
-    return values
 
 
 def _refuse_aliased(problem: Problem, design: Design) -> None:

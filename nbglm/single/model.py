@@ -12,11 +12,12 @@ from numpy.typing import ArrayLike, NDArray
 from nbglm.clusters import covariance_rule
 from nbglm.counts import Counts, read_counts
 from nbglm.design import Design, build_design
+from nbglm.dropping import of_genes
 from nbglm.exceptions import InputTypeError, check_choice
-from nbglm.negbin import fit_design, frequency_weights
+from nbglm.inference import FitInference
+from nbglm.negbin import fit_design
 from nbglm.offset import offset_rules
 from nbglm.predictor import matrix_predictor
-from nbglm.results import NegBinResults
 from nbglm.scope import columns_of_formula, scope_of_caller
 from nbglm.sides import require_text
 from nbglm.single.likelihood import PREFIX, NegBinLikelihood
@@ -29,6 +30,7 @@ from nbglm.single.reading import (
 )
 from nbglm.single.refused import refuse_unknown_options
 from nbglm.single.results import NegBinModelResults, NegBinModelResultsWrapper
+from nbglm.weights import frequency_weights
 
 __all__ = ["NegBinModel", "gene_results"]
 
@@ -291,12 +293,12 @@ class NegBinModel(NegBinLikelihood):
         return NegBinModelResultsWrapper(NegBinModelResults(self, tables))
 
 
-def gene_results(tables: NegBinResults, position: int) -> NegBinModelResultsWrapper:
+def gene_results(tables: FitInference, position: int) -> NegBinModelResultsWrapper:
     """Results of one gene of a fit, without fitting it again.
 
     Parameters
     ----------
-    tables : NegBinResults
+    tables : FitInference
         The fit.
     position : int
         Number of the gene.
@@ -305,7 +307,7 @@ def gene_results(tables: NegBinResults, position: int) -> NegBinModelResultsWrap
     -------
     NegBinModelResultsWrapper
     """
-    one = tables.one_gene(position)
+    one = of_genes(tables, np.array([position]))
     counts, name = one.counts, str(one.counts.genes[0])
     if one.remains is not None:
         # A model of the rows that are left knows which columns are constant.

@@ -14,10 +14,10 @@ from statsmodels.discrete.discrete_model import CountResults
 from nbglm.contrasts import estimable
 from nbglm.exceptions import AlignmentError, OptionError, UnavailableError, check_choice
 from nbglm.hypotheses import distinct_rows
+from nbglm.inference import FitInference
 from nbglm.likelihood import loglik, score
 from nbglm.prediction import predict
 from nbglm.quantities import embedded
-from nbglm.results import NegBinResults
 from nbglm.single.intervals import LinearPredictions, LogPredictions, Predicted
 from nbglm.single.likelihood import WHICH
 from nbglm.single.newrows import (
@@ -45,7 +45,7 @@ class Predictions(CountResults):
     converged: bool
     coef_status: pd.Series
     cov_params_default: FloatArray
-    _tables: NegBinResults
+    _tables: FitInference
 
     @property
     def _has_data(self) -> bool:

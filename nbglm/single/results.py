@@ -14,11 +14,12 @@ from statsmodels.base.model import LikelihoodModelResults
 from statsmodels.base.wrapper import populate_wrapper
 from statsmodels.discrete.discrete_model import CountResultsWrapper
 
+from nbglm.dropping import without_data
 from nbglm.exceptions import OptionError, check_choice
 from nbglm.explain import explain_gene
 from nbglm.genewise import own_table
+from nbglm.inference import FitInference
 from nbglm.levels import check_alpha
-from nbglm.results import NegBinResults
 from nbglm.single.refused import RefusedOfResults, refuse_unknown_options
 from nbglm.single.summaries import Summaries
 from nbglm.status import COEF_STATUS, GENE_STATUS
@@ -41,13 +42,13 @@ class NegBinModelResults(RefusedOfResults, Summaries):
     ----------
     model : NegBinModel
         Counts and designs.
-    tables : NegBinResults
+    tables : FitInference
         The fit of this response alone.
     """
 
     _data_attr: list[str]
 
-    def __init__(self, model: NegBinModel, tables: NegBinResults) -> None:
+    def __init__(self, model: NegBinModel, tables: FitInference) -> None:
         LikelihoodModelResults.__init__(
             self, model, tables.arrays.coef[0].copy(), normalized_cov_params=None, scale=1.0
         )
@@ -266,7 +267,7 @@ class NegBinModelResults(RefusedOfResults, Summaries):
         null model, unless it was fitted before.
         """
         if self._has_data:
-            self._tables = self._tables.without_data()
+            self._tables = without_data(self._tables, limit_tests=True)
             self.forget_rows()
 
     def forget_rows(self) -> None:

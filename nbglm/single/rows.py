@@ -13,9 +13,9 @@ from statsmodels.tools.sm_exceptions import MissingDataError
 
 from nbglm.exceptions import AlignmentError, InputTypeError, did_you_mean, some_of
 from nbglm.labels import match_parts
-from nbglm.negbin import frequency_weights
 from nbglm.offset import cell_values
 from nbglm.reals import as_real
+from nbglm.weights import frequency_weights
 
 __all__ = [
     "check_kinds",
