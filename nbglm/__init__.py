@@ -14,6 +14,7 @@ no table library, and a script that only catches the errors never does.
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from nbglm.exceptions import (
@@ -81,11 +82,16 @@ def _installed_version() -> str:
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is first asked for; from then on it is an ordinary name of the package."""
+    """Import what is first asked for; from then on it is an ordinary name of the package.
+
+    Modules are found as well, as if the package had imported all of them.
+    """
     if name == "__version__":
         value: Any = _installed_version()
     elif name in _HOMES:
         value = getattr(import_module(_HOMES[name]), name)
+    elif name.isidentifier() and find_spec(f"{__name__}.{name}"):
+        value = import_module(f"{__name__}.{name}")
     else:
         msg = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(msg, name=name, obj=import_module(__name__))

@@ -59,3 +59,9 @@ def test_a_name_that_is_not_there_is_an_attribute_error():
     with pytest.raises(AttributeError, match="module 'nbglm' has no attribute 'fit_negbinn'") as e:
         _ = nbglm.fit_negbinn
     assert (e.value.name, e.value.obj) == ("fit_negbinn", nbglm)  # from which Python suggests
+
+
+def test_modules_are_found_without_an_import_of_their_own():
+    code = "import nbglm; print(nbglm.counts.__name__, nbglm.single.__name__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "nbglm.counts nbglm.single\n"
