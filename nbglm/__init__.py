@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbglm.exceptions import (
     AlignmentError,
+    CacheError,
     CountsError,
     FormulaError,
     HypothesisError,
@@ -38,11 +39,13 @@ if TYPE_CHECKING:
     from nbglm.results import NegBinResults
     from nbglm.simulator import NegBinRegressionSimulator
     from nbglm.single.model import NegBinModel
+    from nbglm.warming import warmup
 
     __version__: str
 
 __all__ = [
     "AlignmentError",
+    "CacheError",
     "CountsError",
     "FormulaError",
     "HypothesisError",
@@ -60,6 +63,7 @@ __all__ = [
     "compare",
     "fit_negbin",
     "lr_test",
+    "warmup",
 ]
 
 _HOMES = {
@@ -69,6 +73,7 @@ _HOMES = {
     "compare": "nbglm.comparison",
     "fit_negbin": "nbglm.negbin",
     "lr_test": "nbglm.comparison",
+    "warmup": "nbglm.warming",
 }
 
 

@@ -1,4 +1,4 @@
-"""The command line: ``nbglm demo``, or ``python -m nbglm demo``."""
+"""The command line: ``nbglm demo`` and ``nbglm warmup``, or ``python -m nbglm demo``."""
 
 from __future__ import annotations
 
@@ -69,11 +69,26 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument(
         "--seed", type=_seed, default=0, help="of the simulation (default: %(default)s)"
     )
+    demo.set_defaults(run=_demo)
     demo.add_argument("--n-jobs", type=_jobs, help="parallel workers (default: 1)")
+    warmup = commands.add_parser(
+        "warmup",
+        help="compile all kernels now, so that no fit waits for them",
+        description="Compiles all kernels and keeps them for later processes, for instance while "
+        "an image is built; says how long it took and where they are. NUMBA_CACHE_DIR names "
+        "another folder.",
+    )
+    warmup.set_defaults(run=_warmup)
     return parser
 
 
-def _run(options: argparse.Namespace) -> None:
+def _warmup(_: argparse.Namespace) -> None:
+    from nbglm.warming import warmup  # after the parser, so that --help is quick
+
+    warmup()
+
+
+def _demo(options: argparse.Namespace) -> None:
     from nbglm import demo  # after the parser, so that --help is quick
 
     if options.data is None:
@@ -119,7 +134,7 @@ def _exit_code(run: Callable[[], None]) -> int:
         print("nbglm: interrupted", file=sys.stderr)
         return _INTERRUPTED
     except (NbglmError, OSError, MemoryError, UnicodeEncodeError) as error:
-        if isinstance(error, OSError) and not error.filename:
+        if not isinstance(error, NbglmError) and isinstance(error, OSError) and not error.filename:
             _drop_output()
         print(f"nbglm: {_said(error)}", file=sys.stderr)
         return 1
@@ -145,7 +160,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.command is None:
         parser.print_help(sys.stderr)
         return _WRONG_USE
-    return _exit_code(lambda: _run(options))
+    return _exit_code(lambda: options.run(options))
 
 
 if __name__ == "__main__":

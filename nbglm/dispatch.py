@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import errno
 import pickle
+import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor
@@ -29,7 +30,14 @@ from joblib.parallel import get_active_backend
 from nbglm.blas import one_blas_thread
 from nbglm.exceptions import InputTypeError, OptionError, WorkerError
 
-__all__ = ["block_size", "check_progress", "in_blocks", "named_worker_errors", "wanted_jobs"]
+__all__ = [
+    "block_size",
+    "check_progress",
+    "in_blocks",
+    "named_worker_errors",
+    "say",
+    "wanted_jobs",
+]
 
 Block = TypeVar("Block")
 Shared = TypeVar("Shared")
@@ -119,6 +127,17 @@ def check_progress(progress: object) -> None:
     if progress is not None and not isinstance(progress, bool | np.bool_):
         msg = f"progress must be True, False or None (where it takes long), not {progress!r}."
         raise InputTypeError(msg)
+
+
+def say(what: str) -> None:
+    """Tell the user something where the progress bar is.
+
+    Parameters
+    ----------
+    what : str
+        One line.
+    """
+    print(f"nbglm: {what}", file=sys.stderr)  # noqa: T201 - not a result
 
 
 def block_size(cells: int, genes: int, n_jobs: int | None) -> int:

@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 __all__ = [
     "AlignmentError",
+    "CacheError",
     "CountsError",
     "FormulaError",
     "HypothesisError",
@@ -71,6 +72,10 @@ class UnavailableError(NbglmError, NotImplementedError):
 
 class WorkerError(NbglmError, RuntimeError):
     """A process that worked for a fit is gone; the message says what that may come from."""
+
+
+class CacheError(NbglmError, OSError):
+    """Compiled kernels cannot be kept; the message says where they could be."""
 
 
 class NbglmWarning(UserWarning):

@@ -117,7 +117,8 @@ def make_layout(
     array([2., 2.])
     """
     n = x.shape[0]
-    cell_weight = np.ones(n) if weights is None else np.asarray(weights, dtype=np.float64)
+    # A copy, since for an array that is read-only numba would compile all kernels again.
+    cell_weight = np.ones(n) if weights is None else np.array(weights, dtype=np.float64)
     z_offset = np.zeros(n) if size_offset is None else size_offset
     used = np.flatnonzero(cell_weight > 0)
     first_z, group = _distinct_rows(np.column_stack([z, z_offset])[used])

@@ -16,7 +16,7 @@ from nbglm.climb import will_compile
 from nbglm.clusters import CovarianceRule, covariance_rule, few_clusters
 from nbglm.counts import Counts, read_table
 from nbglm.design import Design, build_design
-from nbglm.dispatch import check_progress, wanted_jobs
+from nbglm.dispatch import check_progress, say, wanted_jobs
 from nbglm.exceptions import NbglmWarning, RankError, check_choice, some_of
 from nbglm.fit import FitArrays, fit_blocks
 from nbglm.offset import offset_remark
@@ -33,7 +33,12 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from scipy import sparse
 
-__all__ = ["fit_design", "fit_negbin"]
+__all__ = ["COMPILING", "fit_design", "fit_negbin"]
+
+COMPILING = (
+    "compiling, once after an installation or an upgrade; this takes about 20 s "
+    "(`nbglm warmup` does it ahead)"
+)
 
 _RANK_RULES = ("drop", "min_norm", "raise")
 _SILENT_BELOW = 1.0  # seconds
@@ -57,7 +62,7 @@ def _fit_with_progress(
     from tqdm import tqdm
 
     if will_compile() and (progress or (progress is None and sys.stderr.isatty())):
-        _say("compiling, once after an installation; this takes about 20 s")
+        say(COMPILING)
     parts = []
     # By itself the bar shows up after a second, and only on a terminal.
     with tqdm(
@@ -73,18 +78,14 @@ def _fit_with_progress(
     return FitArrays.concatenate(parts)
 
 
-def _say(what: str) -> None:
-    print(f"nbglm: {what}", file=sys.stderr)  # noqa: T201 - where the progress bar is
-
-
 def _report(results: NegBinResults, progress: bool | None) -> None:
     """One line at the end, and at most one warning."""
     words = results.status.value_counts()
     statuses = ", ".join(f"{words[word]} {word}" for word in GENE_STATUS[::-1] if word in words)
     if progress or (progress is None and results.seconds >= _SILENT_BELOW):
-        _say(f"{len(results.status)} genes fitted in {results.seconds:.1f} s: {statuses}")
+        say(f"{len(results.status)} genes fitted in {results.seconds:.1f} s: {statuses}")
         for line in results.column_lines:
-            _say(line)
+            say(line)
     said = [results.counts.remark, offset_remark(results.design.offset)]
     failed = results.gene_names[~results.arrays.converged]
     if len(failed):
