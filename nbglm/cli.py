@@ -69,29 +69,23 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument(
         "--seed", type=_seed, default=0, help="of the simulation (default: %(default)s)"
     )
-    demo.set_defaults(run=_demo)
     demo.add_argument("--n-jobs", type=_jobs, help="parallel workers (default: 1)")
-    warmup = commands.add_parser(
+    commands.add_parser(
         "warmup",
         help="compile all kernels now, so that no fit waits for them",
         description="Compiles all kernels and keeps them for later processes, for instance while "
         "an image is built; says how long it took and where they are. NUMBA_CACHE_DIR names "
         "another folder.",
     )
-    warmup.set_defaults(run=_warmup)
     return parser
 
 
-def _warmup(_: argparse.Namespace) -> None:
-    from nbglm.warming import warmup  # after the parser, so that --help is quick
+def _run(options: argparse.Namespace) -> None:
+    from nbglm import demo, warming  # after the parser, so that --help is quick
 
-    warmup()
-
-
-def _demo(options: argparse.Namespace) -> None:
-    from nbglm import demo  # after the parser, so that --help is quick
-
-    if options.data is None:
+    if options.command == "warmup":
+        warming.warmup()
+    elif options.data is None:
         demo.demo_simulation(options.seed, options.n_jobs)
         demo.demo_health_visits()
     else:
@@ -160,7 +154,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.command is None:
         parser.print_help(sys.stderr)
         return _WRONG_USE
-    return _exit_code(lambda: options.run(options))
+    return _exit_code(lambda: _run(options))
 
 
 if __name__ == "__main__":
