@@ -126,3 +126,58 @@ def test_obs_must_be_the_same_cells(table):
     by_position = read_counts(frame, obs=obs.reset_index(drop=True))
     assert by_position.obs.index.tolist() == frame.index.tolist()
     assert read_counts(table, obs={"x": range(30)}).obs.shape == (30, 1)
+
+
+LAYOUTS = {
+    "rows together": np.ascontiguousarray,
+    "columns together": np.asfortranarray,
+    "every other row": lambda y: np.repeat(y, 2, axis=0)[::2],
+    "backwards": lambda y: np.ascontiguousarray(y[::-1, ::-1])[::-1, ::-1],
+    "a frame": pd.DataFrame,
+    "a frame of columns": lambda y: pd.DataFrame(dict(enumerate(y.T))),
+    "sparse columns": sparse.csc_matrix,
+    "sparse rows": sparse.csr_matrix,
+}
+BAD = {
+    "float64": (-1.0, 0.5, np.nan, np.inf, 2.0**53),
+    "float32": (-1.0, 0.5, np.nan, np.inf, 2.0**53),
+    "float16": (-1.0, 0.5, np.nan, np.inf),
+    "int64": (-1, 2**53),
+    "uint64": (2**53, 2**64 - 1),
+    "int32": (-1,),
+}
+
+
+@pytest.mark.parametrize(
+    ("dtype", "layout"),
+    [
+        (dtype, layout)
+        for dtype in BAD
+        for layout in LAYOUTS
+        if not (dtype == "float16" and layout.startswith("sparse"))  # scipy has no such matrices
+    ],
+)
+def test_one_bad_value_among_many_is_named_wherever_it_is(dtype, layout):
+    shape = (700, 300)  # several pieces of what is looked at together
+    good = np.random.default_rng(0).integers(0, 3, shape).astype(dtype)
+    assert read_counts(LAYOUTS[layout](good)).n_genes == shape[1]
+    for value in BAD[dtype]:
+        for cell, gene in ((0, 0), (699, 299), (0, 299), (333, 150)):
+            bad = good.copy()
+            bad[cell, gene] = value
+            with pytest.raises(
+                nbglm.CountsError, match=rf"counts: '(gene_)?{gene}' \(.* in cell '?{cell}"
+            ):
+                read_counts(LAYOUTS[layout](bad))
+
+
+def test_columns_of_numbers_are_not_looked_at_one_by_one(monkeypatch):
+    def refuse(_):
+        raise AssertionError
+
+    monkeypatch.setattr("nbglm.reading.frames._are_numbers", refuse)
+    for dtype in ("float64", "int64", "int32", "bool", "Int64"):
+        frame = pd.DataFrame(np.eye(3)).astype(dtype)
+        assert (read_counts(frame).block(0, 3).counts == 1.0).all()
+    values = np.array([[1.0, 0.0], [2.0, 5.0]])
+    assert np.shares_memory(read_counts(pd.DataFrame(values, copy=False)).matrix, values)

@@ -100,10 +100,6 @@ def _column(values: pd.Series) -> NDArray[np.float64]:
 
 
 def _are_numbers(column: pd.Series) -> bool:
-    if column.dtype != object:
-        return bool(
-            pd.api.types.is_numeric_dtype(column.dtype) or pd.api.types.is_bool_dtype(column.dtype)
-        )
     try:
         for value in column:
             as_real(value)
@@ -113,7 +109,19 @@ def _are_numbers(column: pd.Series) -> bool:
 
 
 def _refuse_columns_that_are_not_numbers(table: pd.DataFrame) -> None:
-    odd = [str(name) for k, name in enumerate(table.columns) if not _are_numbers(table.iloc[:, k])]
+    # By dtype, of which there are few: for pandas a column is more work than the fit of a gene.
+    numeric = {
+        dtype: pd.api.types.is_numeric_dtype(dtype) or pd.api.types.is_bool_dtype(dtype)
+        for dtype in set(table.dtypes)
+    }
+    odd = [
+        str(name)
+        for k, (name, dtype) in enumerate(zip(table.columns, table.dtypes, strict=True))
+        if not (
+            numeric[dtype]
+            or (isinstance(dtype, np.dtypes.ObjectDType) and _are_numbers(table.iloc[:, k]))
+        )
+    ]
     if odd:
         msg = (
             f"columns {some_of(odd)} of the count table do not hold numbers; move covariates to "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from nbglm.reals import LARGEST_WHOLE
 __all__ = ["check_counts", "check_dtype", "refuse_masked", "sum_duplicates"]
 
 _AT_A_TIME = 1 << 20  # values that are looked at together: the work takes a few bytes for each
+_IN_CACHE = 1 << 16  # values of which several arrays stay in the second cache
 _DTYPE_HINTS = {
     "O": " Convert the values first, for example with astype(float).",
     "U": " Convert the text to numbers first, for example with astype(int).",
@@ -121,6 +123,15 @@ def _bad(values: NDArray[Any]) -> NDArray[np.bool_]:
     return np.asarray(~good)
 
 
+def _pieces(values: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """Parts of an array of one or two dimensions, near each other in memory."""
+    if values.ndim == 2 and abs(values.strides[0]) < abs(values.strides[1]):
+        values = values.T
+    step = max(1, _IN_CACHE // max(1, values[:1].size))
+    for start in range(0, len(values), step):
+        yield values[start : start + step]
+
+
 def _where_bad(values: NDArray[Any]) -> NDArray[np.int64]:
     """Positions of values that are no counts, in an array of one dimension."""
     found = [
@@ -157,6 +168,9 @@ def check_counts(matrix: Any, genes: pd.Index, cells: pd.Index, hint: str) -> No
     check_dtype(matrix.dtype)
     values: NDArray[Any]
     gene_of: NDArray[Any]
+    whole = matrix.data if sparse.issparse(matrix) else matrix
+    if not any(_bad(piece).any() for piece in _pieces(whole)):
+        return  # as nearly always; only what is bad has to be found
     if sparse.issparse(matrix):
         where = _where_bad(matrix.data)
         gene_of = np.searchsorted(np.asarray(matrix.indptr), where, side="right") - 1
@@ -165,7 +179,9 @@ def check_counts(matrix: Any, genes: pd.Index, cells: pd.Index, hint: str) -> No
         gene_of, cell_of = np.nonzero(_bad(matrix).T)
         values = matrix[cell_of, gene_of]
     if not gene_of.size:
-        return
+        return  # another thread has changed the table; blocks are checked as well
+    if values.dtype == np.float16:  # in which the largest whole number is infinite
+        values = values.astype(np.float64)
     _, first = np.unique(gene_of, return_index=True)
     shown = ", ".join(
         f"{genes[gene_of[i]]!r} ({_shown(values[i])} in cell {quoted(cells[cell_of[i]])})"

@@ -1,6 +1,6 @@
 """All benchmarks with one command.
 
-``python validation/benchmarks/run.py [--only peers,scaling,million,startup,roofline] [--quick]``
+``python validation/benchmarks/run.py [--only startup,reading,peers] [--quick]``
 
 Each part runs in a process of its own with one BLAS thread, and writes CSV files, markdown tables
 and plots into ``--out`` (``results/`` beside this file). Afterwards ``targets.md`` sets what was
@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-PARTS = ("startup", "roofline", "peers", "scaling", "million")
+PARTS = ("startup", "reading", "roofline", "peers", "scaling", "million")
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
