@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from nbglm.design import Design
 from nbglm.predictor import LinearPredictor
-from nbglm.problem import idle_directions
+from nbglm.standard import idle_of_repeated
 from nbglm.status import COEF_STATUS
 
 __all__ = [
@@ -71,7 +71,7 @@ def _combinations(matrix: FloatArray) -> FloatArray:
     if not matrix.shape[0]:
         return np.zeros((matrix.shape[1], 0))
     some = matrix[:: -(-matrix.shape[0] // _MOST_ROWS)]
-    directions = idle_directions(np.unique(some, axis=0))
+    directions = idle_of_repeated(some)
     if some.shape[0] == matrix.shape[0]:
         return directions
     left = np.abs(matrix @ directions).max(axis=0)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbglm.compiled import inlined, kernel
-from nbglm.definite import factor_definite
+from nbglm.definite import factor_definite, strata_of
 from nbglm.layout import Layout
 from nbglm.newton import (
     CONVERGED,
@@ -20,6 +20,7 @@ from nbglm.newton import (
     weight_length,
 )
 from nbglm.start import FEW_CELLS, starting_values
+from nbglm.sums import hessian_shape
 from nbglm.tally import GeneCounts
 
 __all__ = [
@@ -58,7 +59,7 @@ _CLOSE = 1e-4  # squared decrement at the end of an ascent that is only to begin
 _APART = 2e-4  # log-likelihoods of different maxima, twice what _CLOSE leaves
 _COULD_WIN = 10.0  # how far a maximum of the merged problem may lie below the best of them
 _PER_COUNT = 1e-17  # see _closest
-_PATCH = 64  # positive rows after which the rank is looked at
+_PATCH = 64  # positive rows, at least, after which the rank is looked at
 
 
 @kernel
@@ -74,27 +75,36 @@ def _better(new: Ascent, old: Ascent) -> bool:
 def maybe_separated(layout: Layout, gene: GeneCounts) -> bool:
     """Whether the rows with positive counts leave a direction of either design undetermined."""
     x, z = layout.x_columns, layout.z_columns
-    p, q = x.shape[0], z.shape[0]
+    first, q = x.shape[0], z.shape[0]
+    strata = layout.stratum_value.size
+    p = strata + first
     # Both Gram matrices as blocks of one, whose off-diagonal block stays zero.
-    gram = np.zeros((p + q, p + q))
-    factor = np.empty((p + q, p + q))
+    gram = np.zeros(hessian_shape(layout))
+    factor = np.empty(gram.shape)
     group = -1
-    until = _PATCH
+    patch = max(_PATCH, p + q)
+    until = patch
     for i in range(layout.weight.size):
         if gene.total[i] > 0.0:
-            for j in range(p):
+            if strata and layout.stratum_of_row[i] >= 0:
+                stratum = layout.stratum_of_row[i]
+                value = layout.stratum_value[stratum]
+                gram[stratum, gram.shape[1] - 1] += value * value
+                for j in range(first):
+                    gram[stratum, j] += value * x[j, i]
+            for j in range(first):
                 for l in range(j + 1):
-                    gram[j, l] += x[j, i] * x[l, i]
+                    gram[strata + j, l] += x[j, i] * x[l, i]
             if layout.group_of_row[i] != group:
                 group = layout.group_of_row[i]
                 for j in range(q):
                     for l in range(j + 1):
-                        gram[p + j, p + l] += z[j, group] * z[l, group]
+                        gram[p + j, first + l] += z[j, group] * z[l, group]
             until -= 1
             if until == 0:
                 if factor_definite(gram, factor, _RANK_TOLERANCE):
                     return False
-                until = _PATCH
+                until = patch
     return not factor_definite(gram, factor, _RANK_TOLERANCE)
 
 
@@ -102,7 +112,8 @@ def maybe_separated(layout: Layout, gene: GeneCounts) -> bool:
 def _is_flat(ascent: Ascent, length: float) -> bool:
     """Whether the last coordinate, the log size, hardly matters at the end of an ascent."""
     last = ascent.theta.size - 1
-    return -ascent.hessian[last, last] * length**2 < 1.0 / FLAT_VARIANCE * 10.0
+    own = last - strata_of(ascent.hessian)
+    return -ascent.hessian[last, own] * length**2 < 1.0 / FLAT_VARIANCE * 10.0
 
 
 @kernel
@@ -131,10 +142,11 @@ def _note(ascent: Ascent, tops: FloatArray, top_values: FloatArray) -> None:
 
 
 @kernel
-def nothing_yet(k: int) -> Ascent:
+def nothing_yet(layout: Layout) -> Ascent:
     """An ascent that any other is better than."""
-    none = np.zeros(k)
-    return Ascent(none, -math.inf, none, np.zeros((k, k)), math.inf, 0, STALLED)
+    shape = hessian_shape(layout)
+    none = np.zeros(shape[0])
+    return Ascent(none, -math.inf, none, np.zeros(shape), math.inf, 0, STALLED)
 
 
 @inlined
@@ -187,7 +199,7 @@ def _set_points(
     values: FloatArray,
 ) -> None:
     """Where ascents begin: at the first start, or at all others with a mean that is known."""
-    p = layout.x_columns.shape[0]
+    p = layout.stratum_value.size + layout.x_columns.shape[0]
     for s in range(first, starts.shape[0] if first else 1):
         if s < 3:
             base = starting_values(layout, gene, s == 0, math.inf if s < 2 else 0.0)
@@ -217,7 +229,8 @@ def best_ascent(
     ends are the `tops` of the next stage. Only on all rows do they come as close to a maximum as
     rounding allows.
     """
-    p, q = layout.x_columns.shape[0], layout.z_columns.shape[0]
+    p = layout.stratum_value.size + layout.x_columns.shape[0]
+    q = layout.z_columns.shape[0]
     length = weight_length(layout)
     simple = q == 1 and layout.z_columns.shape[1] == 1 and length**2 > FEW_CELLS
     enough = _CLOSE if stage < POLISH else _closest(layout, gene)
@@ -233,7 +246,7 @@ def best_ascent(
             for i in range(p + q):
                 points[s + 1, i] = tops[s, i]
         top_values[s] = -math.inf
-    best = nothing_yet(p + q)
+    best = nothing_yet(layout)
     evaluations = 0
     for phase in range(_FIRST if first or again else _LAST, _LAST + 1):
         most, limit, unfinished = 1, first_limit, values[_LAST]

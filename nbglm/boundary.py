@@ -18,7 +18,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import block_diag
 
 from nbglm.climb import FLAT, UNCONVERGED, BlockFit, climb_block, climb_from
 from nbglm.definite import inverse_root
@@ -183,13 +182,12 @@ def resolve(
     positive[row[row >= 0]] = True
     gene = _Gene(cells, counts, positive)
     stage = geometry.separated(positive) if first is None else geometry.whole()
-    back = block_diag(problem.x_back, problem.z_back)
     k = problem.aliased.size
     if stage.layout is None:
         return Resolved(
             coef=np.zeros(k),
-            direction=back @ stage.direction,
-            undetermined=stage.undetermined,
+            direction=problem.directions(stage.direction),
+            undetermined=np.eye(k),
             root=np.zeros((k, 0)),
             value=0.0,
             evaluations=0,
@@ -204,8 +202,8 @@ def resolve(
         coef = stage.transform @ best.theta[0]
     return Resolved(
         coef=coef,
-        direction=back @ stage.direction,
-        undetermined=back @ stage.undetermined,
+        direction=problem.directions(stage.direction),
+        undetermined=problem.directions(stage.undetermined),
         root=stage.transform @ best.root[0],
         value=float(best.value[0]),
         evaluations=evaluations,

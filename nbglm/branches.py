@@ -123,7 +123,7 @@ class Profile:
         self.top = estimate.llf
         problem = estimate.constraint.problem
         both = np.column_stack([estimate.finite, estimate.direction])
-        self._theta, self._leaning = np.linalg.lstsq(problem.transform, both, rcond=None)[0].T
+        self._theta, self._leaning = problem.coordinates(both).T
         if math.isfinite(estimate.coef):
             theta = None if self.is_at_limit else self._start_at(estimate.coef)
             self._points = [Point(estimate.coef, estimate.llf, theta, SEARCHED)]
@@ -321,18 +321,18 @@ def _is_regular(end: Ascent, layout: Layout) -> bool:
 
 
 def _largest_change(layout: Layout, theta: FloatArray) -> float:
-    p = layout.x_columns.shape[0]
-    changes = np.concatenate([layout.x @ theta[:p], layout.z @ theta[p:]])
+    mean = layout.log_means(theta) - layout.offset
+    changes = np.concatenate([mean, layout.z @ theta[layout.mean_rank :]])
     return float(np.abs(changes).max(initial=0.0))
 
 
 def _carried(theta: FloatArray, source: Problem, target: Problem) -> FloatArray:
     """The point of one problem that gives the predictors of a point of another one."""
     here, there = source.layout, target.layout
-    p = here.x_columns.shape[0]
+    p = here.mean_rank
     weight = np.bincount(here.group_of_row, here.weight, len(here.z))
     finite = np.isfinite(there.size_offset)
-    mean = here.x @ theta[:p] + here.offset - there.offset
+    mean = here.log_means(theta) - there.offset
     size = (here.z @ theta[p:] + here.size_offset)[finite] - there.size_offset[finite]
-    x_theta = there.x_columns @ (here.weight * mean)
+    x_theta = there.mean_coordinates(mean)
     return np.concatenate([x_theta, there.z_columns[:, finite] @ (weight[finite] * size)])

@@ -27,10 +27,11 @@ from nbglm.ascents import (
 )
 from nbglm.compiled import entry, must_compile
 from nbglm.definite import fill_inverse_root, inverse_root
-from nbglm.layout import Layout, weight_unit, with_weights_in
+from nbglm.layout import Layout, matrix_shape, weight_unit, with_weights_in
 from nbglm.merged import has_counts_everywhere, merged_problem
 from nbglm.newton import CONVERGED, DECREMENT, Ascent, maximise, rounding_of
 from nbglm.start import Search
+from nbglm.sums import hessian_shape
 from nbglm.tally import collect_counts
 
 __all__ = [
@@ -61,8 +62,8 @@ class BlockFit(NamedTuple):
     ----------
     theta : ndarray, shape (genes, k)
         Coefficients.
-    information : ndarray, shape (genes, k, k)
-        Observed information.
+    information : ndarray, shape (genes, k, k) or (genes, k, width)
+        Observed information: square matrices or arrows (:mod:`nbglm.definite`).
     value : ndarray, shape (genes,)
         Log-likelihoods.
     root : ndarray, shape (genes, k, k)
@@ -103,10 +104,11 @@ def _climb_block(
 ) -> None:
     """Fill `out`: see :func:`climb_block`."""
     layout, coarse, sample = search.layout, search.coarse, search.sample
-    k = layout.x_columns.shape[0] + layout.z_columns.shape[0]
+    shape = hessian_shape(layout)
+    k = shape[0]
     tops = np.empty((FINALISTS, k))
     top_values = np.empty(FINALISTS)
-    factor = np.empty((k, k))
+    factor = np.empty(shape)
     unsure = layout.size_offset.size > 1 and layout.weight.size < _MANY_ROWS
     for g in range(indptr.size - 1):
         lo, hi = indptr[g], indptr[g + 1]
@@ -117,7 +119,7 @@ def _climb_block(
         merged = coarse.bin_of_row.size > 0
         dense = merged and has_counts_everywhere(gene, coarse)
         starts = (search.starts if dense or not merged else search.more_starts)[:most]
-        best = nothing_yet(k)
+        best = nothing_yet(layout)
         # In the merged problem; in a sample of the rows if that lost much; from what was found
         # there on all rows; and if that should fail, all on these.
         for stage in range(MERGED if merged else ALL_ROWS, ALL_ROWS + 1):
@@ -143,7 +145,7 @@ def _climb_block(
         out.rounding[g] = rounding_of(best.value, gene)
         for i in range(k):
             out.theta[g, i] = best.theta[i]
-            for j in range(k):
+            for j in range(shape[1]):
                 out.information[g, i, j] = -best.hessian[i, j]
         definite = fill_inverse_root(out.information[g], factor, out.root[g])
         if best.code != CONVERGED:
@@ -192,10 +194,12 @@ def climb_block(
         Genes that may lie at a limit are flagged.
     """
     genes = indptr.size - 1
-    k = search.layout.x_columns.shape[0] + search.layout.z_columns.shape[0]
+    layout = search.layout
+    others = layout.x_columns.shape[0] + layout.z_columns.shape[0]
+    k, width = matrix_shape(layout.stratum_value.size, others)
     out = BlockFit(
         theta=np.zeros((genes, k)),
-        information=np.zeros((genes, k, k)),
+        information=np.zeros((genes, k, width)),
         value=np.zeros(genes),
         root=np.full((genes, k, k), np.nan),
         evaluations=np.zeros(genes, dtype=np.int64),
@@ -253,7 +257,7 @@ def has_flat_size(layout: Layout, information: FloatArray) -> bool:
     ----------
     layout : Layout
         Design in orthonormal coordinates.
-    information : ndarray, shape (k, k)
+    information : ndarray, shape (k, k) or (k, width)
         Observed information at the end of an ascent.
 
     Returns

@@ -63,7 +63,7 @@ def bins_of_rows(layout: Layout) -> IntArray:
     Returns
     -------
     ndarray of int, shape (rows,) or (0,)
-        Empty if there are too few rows for merging to pay.
+        Empty if there are too few rows for merging to pay, and for strata, which cannot be merged.
 
     Examples
     --------
@@ -74,7 +74,7 @@ def bins_of_rows(layout: Layout) -> IntArray:
     [8, 8, 8, 8]
     """
     rows, groups = layout.weight.size, layout.size_offset.size
-    if rows < _WORTH_MERGING:
+    if rows < _WORTH_MERGING or layout.stratum_value.size:
         return np.zeros(0, dtype=np.int64)
     length = math.sqrt(layout.weight.sum())
     coordinates = [*(length * layout.x_columns), layout.offset]
@@ -211,7 +211,7 @@ def sample_of_rows(layout: Layout, coarse: Coarse) -> Layout:
     """
     rows = layout.weight.size
     chosen = np.zeros(0, dtype=np.int64)
-    if rows >= _WORTH_SAMPLING and _lost(layout, coarse) > _MUCH_LOST:
+    if rows >= _WORTH_SAMPLING and coarse.bin_of_row.size and _lost(layout, coarse) > _MUCH_LOST:
         chosen = np.random.default_rng(rows).permutation(rows)[: rows // _SAMPLED]
         chosen.sort()
     groups, group_of_row = np.unique(layout.group_of_row[chosen], return_inverse=True)
@@ -227,6 +227,8 @@ def sample_of_rows(layout: Layout, coarse: Coarse) -> Layout:
         group_of_row=group_of_row.astype(np.int64),
         cell_of_row=layout.cell_of_row[chosen],
         bin_of_row=chosen[:0],
+        stratum_of_row=chosen[:0],
+        stratum_value=layout.stratum_value[:0],
     )
 
 

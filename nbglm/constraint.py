@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.linalg import block_diag, qr
+from scipy.linalg import qr
 
-from nbglm.basis import orthonormal_basis
 from nbglm.boundary import resolve
 from nbglm.climb import climb_block
 from nbglm.cones import SizeTest
@@ -24,6 +23,8 @@ from nbglm.fit import MAX_EVALUATIONS
 from nbglm.geometry import Geometry
 from nbglm.parallel import in_threads
 from nbglm.problem import Problem
+from nbglm.standard import Rows, orthonormal_columns
+from nbglm.strata import StrataRows
 
 __all__ = ["Constraint", "Supremum", "suprema", "supremum"]
 
@@ -40,19 +41,21 @@ class _Elimination(NamedTuple):
     ----------
     change : ndarray, shape (rows, constraints)
         Change of the predictor of each row for a unit of each value.
-    rows : ndarray, shape (rows, columns)
+    rows : ndarray or StrataRows, shape (rows, columns)
         The design without the pivot columns.
     free : ndarray of bool, shape (columns,)
         False for the pivots.
     """
 
     change: FloatArray
-    rows: FloatArray
+    rows: Rows
     free: NDArray[np.bool_]
 
 
-def _eliminate(rows: FloatArray, matrix: FloatArray) -> _Elimination:
+def _eliminate(rows: Rows, matrix: FloatArray) -> _Elimination:
     """Solve for as many columns as there are constraints, the best conditioned ones."""
+    if isinstance(rows, StrataRows):
+        return _eliminate_from_strata(rows, matrix)
     count = matrix.shape[0]
     free = np.ones(matrix.shape[1], dtype=bool)
     if count == 0:
@@ -61,6 +64,20 @@ def _eliminate(rows: FloatArray, matrix: FloatArray) -> _Elimination:
     free[pivots] = False
     change = np.asarray(np.linalg.solve(matrix[:, pivots].T, rows[:, pivots].T).T)
     return _Elimination(change, np.where(free, rows - change @ matrix, 0.0), free)
+
+
+def _eliminate_from_strata(rows: StrataRows, matrix: FloatArray) -> _Elimination:
+    """The same where strata that are held become ordinary columns."""
+    held = np.flatnonzero(matrix[:, : rows.strata].any(axis=0))
+    if not matrix.shape[0]:
+        nothing = np.zeros((rows.shape[0], 0))
+        return _Elimination(nothing, rows, np.ones(rows.shape[1], dtype=bool))
+    some = rows.with_others(held)
+    order = np.append(held, np.arange(rows.strata, rows.shape[1]))
+    part = _eliminate(some.others, matrix[:, order])
+    free = np.append(np.ones(some.strata, dtype=bool), part.free)
+    left = StrataRows(some.stratum, some.strata, cast("FloatArray", part.rows))
+    return _Elimination(part.change, left, free)
 
 
 @dataclass(frozen=True)
@@ -91,14 +108,18 @@ class Constraint:
     @cached_property
     def _parts(self) -> tuple[_Elimination, _Elimination]:
         """Both designs, in the problem's standardised columns."""
-        problem, p = self.problem, self.problem.x_kept.size
-        back = block_diag(problem.x_back, problem.z_back)
+        problem = self.problem
+        back = problem.back
         if problem.projection.size:
             back = problem.projection @ back
-        functional = np.where(problem.aliased, 0.0, self.matrix @ back)
+        functional = self.matrix @ back
+        first = problem.x_rows.shape[1]
+        of_mean, of_size = functional[self._of_mean, :first], functional[~self._of_mean, first:]
+        if not isinstance(problem.x_rows, StrataRows):
+            of_mean = np.where(problem.x_kept, of_mean, 0.0)
         return (
-            _eliminate(problem.x_rows, functional[self._of_mean, :p]),
-            _eliminate(problem.z_rows, functional[~self._of_mean, p:]),
+            _eliminate(problem.x_rows, of_mean),
+            _eliminate(problem.z_rows, np.where(problem.z_kept, of_size, 0.0)),
         )
 
     @cached_property
@@ -114,20 +135,20 @@ class Constraint:
         mean, size = self._parts
         group_weight = np.bincount(layout.group_of_row, layout.weight, problem.z_rows.shape[0])
         if not mean.free.all():
-            basis = orthonormal_basis(mean.rows, layout.weight, prepared=True)
-            layout = problem.layout._replace(x_columns=np.ascontiguousarray(basis.q.T))
-            problem = problem.relaid(layout)._replace(
+            columns = orthonormal_columns(mean.rows, layout.weight)
+            of_strata = isinstance(mean.rows, StrataRows)
+            problem = problem.relaid(columns.in_place_of(problem.layout))._replace(
                 x_rows=mean.rows,
-                x_kept=problem.x_kept & mean.free,
-                x_transform=basis.transform,
+                x_kept=problem.x_kept if of_strata else problem.x_kept & mean.free,
+                x_transform=columns.transform,
             )
         if not size.free.all():
-            basis = orthonormal_basis(size.rows, group_weight.astype(np.float64), prepared=True)
-            layout = problem.layout._replace(z_columns=np.ascontiguousarray(basis.q.T))
+            columns = orthonormal_columns(size.rows, group_weight.astype(np.float64))
+            layout = problem.layout._replace(z_columns=columns.x_columns)
             problem = problem.relaid(layout)._replace(
-                z_rows=size.rows,
+                z_rows=cast("FloatArray", size.rows),
                 z_kept=problem.z_kept & size.free,
-                z_transform=basis.transform,
+                z_transform=columns.transform,
             )
         return problem
 

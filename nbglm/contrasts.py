@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.linalg import block_diag
 
 from nbglm.fit import FitArrays
-from nbglm.problem import idle_directions
+from nbglm.standard import idle_of_repeated
 from nbglm.status import COEF_STATUS, GENE_STATUS
 
 __all__ = [
@@ -86,18 +86,22 @@ def _limit_of(fit: FitArrays, gene: int, x: FloatArray, z: FloatArray) -> Limit:
     return Limit(active, active & (size == 0.0), active & (size > 0.0), (mean == 0) & (size < 0))
 
 
-def _sign_at_limit(c: FloatArray, falling: FloatArray, idle: FloatArray) -> float:
+def _sides(falling: FloatArray, idle: FloatArray) -> FloatArray:
+    """What each row of `falling` allows of directions ``idle @ w``: ``sides @ w <= 0``."""
+    rows = falling @ idle
+    size = np.abs(rows).max(axis=1, keepdims=True, initial=0.0)
+    return np.unique(rows[size[:, 0] > 0.0] / size[size[:, 0] > 0.0], axis=0)
+
+
+def _sign_at_limit(c: FloatArray, rows: FloatArray, idle: FloatArray) -> float:
     """1 or -1 if ``c`` has that sign on all of a cone and not only 0; 0 if it has none.
 
-    The cone holds the directions ``idle @ w`` along which no row of `falling` rises.
+    The cone holds the directions ``idle @ w`` with ``rows @ w <= 0``.
     """
     from scipy.optimize import linprog
 
-    if not falling.shape[0]:
+    if not rows.shape[0]:
         return 0.0
-    rows = falling @ idle
-    size = np.abs(rows).max(axis=1, keepdims=True)
-    rows = np.unique(rows[size[:, 0] > 0.0] / size[size[:, 0] > 0.0], axis=0)
     along = c @ idle
     along = along / np.abs(along).max()
     # A multiple of one of the rows, as for the mean of a silent level, needs no search.
@@ -143,7 +147,7 @@ def genes_at_limits(
 def _idle(x: FloatArray, z: FloatArray, limit: Limit | None = None) -> tuple[FloatArray, ...]:
     """Directions of both components that change nothing for a gene, or for the design."""
     rows = (x, z) if limit is None else (x[limit.active], z[limit.finite])
-    return tuple(idle_directions(np.unique(part, axis=0)) for part in rows)
+    return tuple(idle_of_repeated(part) for part in rows)
 
 
 def _moved(matrix: FloatArray, directions: FloatArray) -> BoolArray:
@@ -160,14 +164,17 @@ class _Geometry:
         mean, size = _idle(x, z, limit)
         self.estimable = ~_moved(matrix, block_diag(mean, size))
         self.sign = np.zeros(matrix.shape[0])
-        silent = ~limit.active & ~limit.lowered
-        for k in np.flatnonzero(~self.estimable):
+        open_ = np.flatnonzero(~self.estimable)
+        if not open_.size:
+            return
+        of_mean = _sides(x[~limit.active & ~limit.lowered], mean)
+        of_size = _sides(np.vstack([-z[limit.raised], z[limit.lowered]]), size)
+        for k in open_:
             c = matrix[k]
             if c[:p].any():
-                self.sign[k] = _sign_at_limit(c[:p], x[silent], mean)
+                self.sign[k] = _sign_at_limit(c[:p], of_mean, mean)
             else:
-                falling = np.vstack([-z[limit.raised], z[limit.lowered]])
-                self.sign[k] = _sign_at_limit(c[p:], falling, size)
+                self.sign[k] = _sign_at_limit(c[p:], of_size, size)
 
 
 def combine(
@@ -249,8 +256,8 @@ def informed_ranks(
     """
     ranks = np.full(fit.status.size, matrix.shape[0], dtype=np.int64)
     for limit, genes in genes_at_limits(fit, x, z):
-        mean = idle_directions(np.unique(x[~limit.lowered], axis=0))
-        size = idle_directions(np.unique(z[limit.active], axis=0))
+        mean = idle_of_repeated(x[~limit.lowered])
+        size = idle_of_repeated(z[limit.active])
         lost = matrix @ block_diag(mean, size)
         length = np.abs(matrix).max(axis=1, keepdims=True)
         ranks[genes] -= np.linalg.matrix_rank(lost / length, tol=_ZERO) if lost.size else 0
@@ -275,7 +282,7 @@ def informed_totals(
     """
 
     def rank(rows: FloatArray) -> int:
-        return rows.shape[1] - idle_directions(np.unique(rows, axis=0)).shape[1]
+        return rows.shape[1] - idle_of_repeated(rows).shape[1]
 
     mean = np.full(fit.status.size, rank(x), dtype=np.int64)
     size = np.full(fit.status.size, rank(z), dtype=np.int64)

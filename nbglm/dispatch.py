@@ -146,7 +146,7 @@ def block_size(cells: int, genes: int, n_jobs: int | None) -> int:
     Parameters
     ----------
     cells, genes : int
-        Size of the table of counts.
+        Size of the table of counts; or in place of `cells` any number of entries for each gene.
     n_jobs : int or None
         As joblib understands it.
 

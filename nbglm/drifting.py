@@ -81,9 +81,9 @@ def groups_of(layout: Layout, cells: IntArray, counts: FloatArray, theta: FloatA
     Groups
     """
     unit = weight_unit(layout)
-    p, count = layout.x.shape[1], layout.size_offset.size
+    p, count = layout.mean_rank, layout.size_offset.size
     zeta = layout.size_offset + layout.z @ theta[p:]
-    mu = np.exp(np.minimum(layout.offset + layout.x @ theta[:p], 300.0))
+    mu = np.exp(np.minimum(layout.log_means(theta), 300.0))
     row = layout.row_of_cell[cells]
     y, row = counts[row >= 0], row[row >= 0]
     weight = layout.cell_weight[cells[layout.row_of_cell[cells] >= 0]] / unit

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from nbglm.boundary import Resolved, resolve
 from nbglm.climb import BlockFit, climb_block
@@ -14,6 +15,7 @@ from nbglm.counts import Counts, GeneBlock
 from nbglm.dispatch import block_size, in_blocks
 from nbglm.geometry import Geometry
 from nbglm.problem import Problem
+from nbglm.standard import Matrix
 from nbglm.status import COEF_STATUS, GENE_STATUS
 
 __all__ = ["FitArrays", "fit_blocks"]
@@ -95,13 +97,20 @@ def _padded(root: FloatArray) -> FloatArray:
     return padded
 
 
+def _products(transform: Matrix, stack: FloatArray) -> FloatArray:
+    """Products with each of a stack of matrices."""
+    if sparse.issparse(transform):
+        return np.stack([transform @ matrix for matrix in stack])
+    # Stacks of small products: one large one would round by how many genes there are.
+    return np.asarray(np.matmul(transform, stack))
+
+
 def _interior(problem: Problem, block: BlockFit) -> FitArrays:
     """Coefficients and covariances of genes with a finite maximum, for all genes at once."""
     transform, aliased = problem.transform, problem.aliased
-    # Stacks of small products: one large one would round by how many genes there are.
-    finite = np.matmul(transform, block.theta[:, :, None])[:, :, 0]
+    finite = _products(transform, block.theta[:, :, None])[:, :, 0]
     root = np.zeros((*finite.shape, finite.shape[1]))
-    root[:, :, : block.theta.shape[1]] = np.matmul(transform, block.root)
+    root[:, :, : block.theta.shape[1]] = _products(transform, block.root)
     coef = finite.copy()
     if not problem.projection.size:
         coef[:, aliased] = np.nan
@@ -231,5 +240,7 @@ def fit_blocks(counts: Counts, problem: Problem, n_jobs: int | None) -> Iterator
         Of each block in turn. Every gene is computed by itself, so the numbers are the same bits
         for any `n_jobs`, any backend and any block size.
     """
-    size = block_size(counts.n_cells, counts.n_genes, n_jobs)
+    # The covariances of a gene may be larger than its counts.
+    entries = max(counts.n_cells, problem.aliased.size**2)
+    size = block_size(entries, counts.n_genes, n_jobs)
     yield from in_blocks(_fit_gene_block, counts.blocks(size), problem, n_jobs)

@@ -171,8 +171,9 @@ class FittedGenes:
         if self.remains is not None:
             return self.remains.df_model
         layout = self.problem.layout
-        made = layout.x @ (layout.x.T @ layout.weight)
-        return layout.x.shape[1] - int(np.allclose(made, 1.0, rtol=0.0, atol=1e-8))
+        ones = layout.mean_coordinates(np.ones(layout.weight.size))
+        made = layout.log_means(ones) - layout.offset
+        return layout.mean_rank - int(np.allclose(made, 1.0, rtol=0.0, atol=1e-8))
 
     @property
     def df_resid(self) -> float:

@@ -19,7 +19,9 @@ from nbglm.basis import null_space, orthonormal_basis
 from nbglm.layout import Layout
 from nbglm.problem import Problem
 from nbglm.recession import recession_direction
+from nbglm.standard import Matrix, Rows, block_matrix, orthonormal_columns
 from nbglm.start import Search, make_search
+from nbglm.strata import StrataRows
 
 __all__ = ["Geometry", "Stage"]
 
@@ -63,7 +65,7 @@ class Stage:
         The ordinary fit that remains; None if no row takes part.
     groups : ndarray of int
         The original numbers of its groups.
-    transform : ndarray, shape (p + q, rank)
+    transform : ndarray or sparse array, shape (p + q, rank)
         From its coordinates to the user's coefficients.
     """
 
@@ -74,7 +76,7 @@ class Stage:
     direction: FloatArray
     layout: Layout | None
     groups: IntArray
-    transform: FloatArray
+    transform: Matrix
 
     @cached_property
     def search(self) -> Search:
@@ -87,15 +89,23 @@ class Stage:
     def undetermined(self) -> FloatArray:
         """Directions that change nothing for the rows that take part, in standardised columns."""
         problem = self.problem
-        if self.layout is None:
-            return np.eye(problem.aliased.size)
         finite = self.groups[~self.poisson[self.groups]]
         return np.asarray(
-            block_diag(null_space(problem.x_rows[self.active]), null_space(problem.z_rows[finite]))
+            block_diag(_null_space(problem.x_rows[self.active]), null_space(problem.z_rows[finite]))
         )
 
 
-def _append(direction: FloatArray, later: FloatArray, rows: FloatArray) -> FloatArray:
+def _null_space(rows: Rows) -> FloatArray:
+    return rows.null_space() if isinstance(rows, StrataRows) else null_space(rows)
+
+
+def _recession_direction(fixed: Rows, free: Rows) -> FloatArray | None:
+    if isinstance(fixed, StrataRows):
+        return fixed.recession_direction(cast("StrataRows", free))
+    return recession_direction(fixed, cast("FloatArray", free))
+
+
+def _append(direction: FloatArray, later: FloatArray, rows: Rows) -> FloatArray:
     """Combine directions so that the earlier one decides every row it moves."""
     if not direction.any():
         return later
@@ -105,10 +115,14 @@ def _append(direction: FloatArray, later: FloatArray, rows: FloatArray) -> Float
     return direction * factor + later
 
 
-def _moved(rows: FloatArray, direction: FloatArray) -> BoolArray:
+def _moved(rows: Rows, direction: FloatArray) -> BoolArray:
     """Rows whose predictor a direction lowers."""
     product = rows @ direction
-    return product < -_STILL * np.abs(rows * direction).max(initial=1e-300)
+    if isinstance(rows, StrataRows):
+        largest = max(1e-300, rows.largest_term(direction))
+    else:
+        largest = np.abs(rows * direction).max(initial=1e-300)
+    return np.asarray(product < -_STILL * largest)
 
 
 def _remove_separated(problem: Problem, positive_rows: BoolArray, state: _State) -> bool:
@@ -116,7 +130,7 @@ def _remove_separated(problem: Problem, positive_rows: BoolArray, state: _State)
     group = problem.layout.group_of_row
     positive = state.active & positive_rows
     zero = state.active & ~positive_rows
-    direction = recession_direction(problem.x_rows[positive], problem.x_rows[zero])
+    direction = _recession_direction(problem.x_rows[positive], problem.x_rows[zero])
     if direction is not None:
         gone = zero & _moved(problem.x_rows, direction)
         if gone.any():
@@ -139,7 +153,7 @@ def _remove_separated(problem: Problem, positive_rows: BoolArray, state: _State)
     return False
 
 
-def _remaining(problem: Problem, state: _State) -> tuple[Layout, IntArray, FloatArray]:
+def _remaining(problem: Problem, state: _State) -> tuple[Layout, IntArray, Matrix]:
     """Restrict the layout to active rows and orthonormalise again.
 
     Returns the layout, the original numbers of its groups, and the way back to the user's
@@ -150,7 +164,7 @@ def _remaining(problem: Problem, state: _State) -> tuple[Layout, IntArray, Float
     groups, group_of_row = np.unique(full.group_of_row[rows], return_inverse=True)
     poisson = state.poisson[groups]
     weight = full.weight[rows]
-    x_basis = orthonormal_basis(problem.x_rows[rows], weight, prepared=True)
+    columns = orthonormal_columns(problem.x_rows[rows], weight)
     finite_rows = ~poisson[group_of_row]
     z_all = problem.z_rows[groups]
     z_basis = orthonormal_basis(
@@ -158,8 +172,7 @@ def _remaining(problem: Problem, state: _State) -> tuple[Layout, IntArray, Float
     )
     new_row = np.full(state.active.size + 1, -1)  # the last entry is for cells of weight 0
     new_row[rows] = np.arange(rows.size)
-    layout = full._replace(
-        x_columns=np.ascontiguousarray(x_basis.q.T),
+    layout = columns.in_place_of(full)._replace(
         z_columns=np.ascontiguousarray(
             np.where(poisson[:, None], 0.0, z_all @ z_basis.transform).T
         ),
@@ -170,8 +183,7 @@ def _remaining(problem: Problem, state: _State) -> tuple[Layout, IntArray, Float
         group_of_row=group_of_row.astype(np.int64),
         bin_of_row=full.bin_of_row[rows] if full.bin_of_row.size else full.bin_of_row,
     )
-    back = block_diag(problem.x_back, problem.z_back)
-    return layout, groups, back @ block_diag(x_basis.transform, z_basis.transform)
+    return layout, groups, problem.back @ block_matrix(columns.transform, z_basis.transform)
 
 
 class Geometry:
@@ -186,7 +198,7 @@ class Geometry:
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
         self._known: dict[bytes, Stage | None] = {}
-        self._remains: dict[bytes, tuple[Layout, IntArray, FloatArray]] = {}
+        self._remains: dict[bytes, tuple[Layout, IntArray, Matrix]] = {}
         self._remembers = problem.x_rows.shape[0] <= _REMEMBERED_ROWS
 
     @cached_property
@@ -199,7 +211,7 @@ class Geometry:
             self._known[key] = stage
         return stage
 
-    def _remaining(self, state: _State) -> tuple[Layout | None, IntArray, FloatArray]:
+    def _remaining(self, state: _State) -> tuple[Layout | None, IntArray, Matrix]:
         """What remains beside a set of limits; genes of other positive rows often share it."""
         problem = self.problem
         if not state.active.any():
@@ -232,10 +244,10 @@ class Geometry:
             _WHOLE,
             np.ones(problem.x_rows.shape[0], dtype=bool),
             np.isinf(problem.layout.size_offset),
-            np.zeros(problem.aliased.size),
+            np.zeros(problem.x_rows.shape[1] + problem.z_rows.shape[1]),
             problem.layout,
             np.arange(groups),
-            np.asarray(block_diag(problem.x_transform, problem.z_transform)),
+            block_matrix(problem.x_transform, problem.z_transform),
         )
 
     def separated(self, positive: BoolArray) -> Stage:

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-__all__ = ["Layout", "make_layout", "weight_unit", "with_weights_in"]
+__all__ = ["Layout", "make_layout", "matrix_shape", "weight_unit", "with_weights_in"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -28,8 +28,8 @@ class Layout(NamedTuple):
 
     Attributes
     ----------
-    x_columns : ndarray, shape (p, rows)
-        Distinct rows of the mean design, column by column.
+    x_columns : ndarray, shape (columns, rows)
+        Distinct rows of the mean design, column by column, but for strata.
     offset : ndarray, shape (rows,)
         Offset of the log mean of each row.
     z_columns : ndarray, shape (q, groups)
@@ -48,6 +48,10 @@ class Layout(NamedTuple):
         Frequency weight of each cell.
     bin_of_row : ndarray of int, shape (rows,) or (0,)
         Which rows are neighbours: see :mod:`nbglm.coarse`.
+    stratum_of_row : ndarray of int, shape (rows,) or (0,)
+        Which of the strata each row is in; -1 for none. See :mod:`nbglm.strata`.
+    stratum_value : ndarray, shape (strata,)
+        Entry of each stratum's column on its rows. These columns come before `x_columns`.
     """
 
     x_columns: FloatArray
@@ -60,16 +64,70 @@ class Layout(NamedTuple):
     cell_of_row: IntArray
     cell_weight: FloatArray
     bin_of_row: IntArray
+    stratum_of_row: IntArray
+    stratum_value: FloatArray
+
+    @property
+    def mean_rank(self) -> int:
+        """Number of coordinates of the mean."""
+        return self.stratum_value.size + self.x_columns.shape[0]
 
     @property
     def x(self) -> FloatArray:
-        """Distinct rows of the mean design, shape (rows, p)."""
-        return self.x_columns.T
+        """Distinct rows of the mean design, shape (rows, p); of strata a large matrix."""
+        if not self.stratum_value.size:
+            return self.x_columns.T
+        made = np.zeros((self.weight.size, self.mean_rank))
+        inside = np.flatnonzero(self.stratum_of_row >= 0)
+        stratum = self.stratum_of_row[inside]
+        made[inside, stratum] = self.stratum_value[stratum]
+        made[:, self.stratum_value.size :] = self.x_columns.T
+        return made
+
+    def log_means(self, theta: FloatArray) -> FloatArray:
+        """Linear predictors of the mean.
+
+        Parameters
+        ----------
+        theta : ndarray, shape (p,) or longer
+            Coordinates of the mean, and others.
+
+        Returns
+        -------
+        ndarray, shape (rows,)
+        """
+        strata = self.stratum_value.size
+        made = self.offset + self.x_columns.T @ theta[strata : self.mean_rank]
+        if strata:
+            # The last entry is for rows that are in no stratum.
+            of_stratum = np.append(self.stratum_value * theta[:strata], 0.0)
+            made += of_stratum[self.stratum_of_row]
+        return made
 
     @property
     def z(self) -> FloatArray:
         """Distinct rows of the dispersion design, shape (groups, q)."""
         return self.z_columns.T
+
+    def mean_coordinates(self, predictor: FloatArray) -> FloatArray:
+        """Coordinates of a linear predictor of the mean, without offset, that the design can make.
+
+        Parameters
+        ----------
+        predictor : ndarray, shape (rows,)
+            The predictor.
+
+        Returns
+        -------
+        ndarray, shape (p,)
+        """
+        # Orthonormal columns under the weights of the rows: products are coordinates.
+        weighted = self.weight * predictor
+        strata = self.stratum_value.size
+        if not strata:
+            return np.asarray(self.x_columns @ weighted)
+        own = np.bincount(self.stratum_of_row + 1, weighted, strata + 1)[1:]
+        return np.concatenate([own * self.stratum_value, self.x_columns @ weighted])
 
 
 def _distinct_rows(table: FloatArray) -> tuple[IntArray, IntArray]:
@@ -142,7 +200,24 @@ def make_layout(
         cell_of_row=used[first],
         cell_weight=cell_weight,
         bin_of_row=np.zeros(0, dtype=np.int64),
+        stratum_of_row=np.zeros(0, dtype=np.int64),
+        stratum_value=np.zeros(0),
     )
+
+
+def matrix_shape(strata: int, others: int) -> tuple[int, int]:
+    """Shape of the symmetric matrices of a design: square, or arrows (:mod:`nbglm.definite`).
+
+    Parameters
+    ----------
+    strata, others : int
+        Numbers of coordinates.
+
+    Returns
+    -------
+    tuple of int
+    """
+    return strata + others, others + (1 if strata else 0)
 
 
 def weight_unit(layout: Layout) -> float:
@@ -192,6 +267,7 @@ def with_weights_in(layout: Layout, unit: float) -> Layout:
     return layout._replace(
         x_columns=layout.x_columns * root,
         z_columns=layout.z_columns * root,
+        stratum_value=layout.stratum_value * root,
         weight=layout.weight / unit,
         cell_weight=layout.cell_weight / unit,
     )

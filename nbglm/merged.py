@@ -71,6 +71,8 @@ def _merge_silent(cells: IntArray, gene: GeneCounts, layout: Layout, coarse: Coa
         layout.cell_of_row,
         layout.cell_weight,
         layout.bin_of_row,
+        layout.stratum_of_row,
+        layout.stratum_value,
     )
     for i in range(number.size):
         if number[i] >= 0:

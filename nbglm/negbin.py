@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nbglm.climb import will_compile
 from nbglm.clusters import CovarianceRule, covariance_rule, few_clusters
+from nbglm.cost import cost_line, expected_cost
 from nbglm.counts import Counts, read_table
 from nbglm.design import Design, build_design
 from nbglm.dispatch import check_progress, say, wanted_jobs
@@ -135,13 +136,13 @@ def fit_design(
     """
     started = time.perf_counter() if started is None else started
     check_choice("rank_deficient", rank_deficient, _RANK_RULES)
-    problem = make_problem(
-        design.mean.matrix,
-        design.dispersion.matrix,
-        design.offset,
-        weights,
-        minimum_norm=rank_deficient == "min_norm",
-    )
+    matrices = (design.mean.matrix, design.dispersion.matrix, design.offset, weights)
+    if progress is not False:
+        columns = len(design.mean.terms) + len(design.dispersion.terms)
+        said = cost_line(expected_cost(*matrices), columns, counts.n_genes)
+        if said:
+            say(said)
+    problem = make_problem(*matrices, minimum_norm=rank_deficient == "min_norm")
     if rank_deficient == "raise":
         _refuse_aliased(problem, design)
     arrays = _fit_with_progress(counts, problem, n_jobs=n_jobs, progress=progress)
@@ -220,7 +221,8 @@ def fit_negbin(
         Number of parallel workers, as joblib understands it; ``joblib.parallel_config`` is
         heeded. The numbers are the same bits for any value.
     progress : bool, optional
-        Whether to show a progress bar and a closing line; by default where it takes over a second.
+        Whether to show a progress bar and a closing line, by default where it takes over a second;
+        and first of all, of a costly design, a line with what it is expected to take.
         For data outside memory also a line beforehand that says what they will take.
     max_memory : int or str, optional
         Memory that the designs and the counts of data outside memory may take while they are read

@@ -27,9 +27,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbglm.compiled import inlined, kernel
-from nbglm.definite import solve_definite, solve_shifted
+from nbglm.definite import diagonal_of, scale_symmetric, solve_definite, solve_shifted
 from nbglm.layout import Layout
 from nbglm.objective import evaluate
+from nbglm.sums import hessian_shape, of_stratum
 from nbglm.tally import GeneCounts
 
 __all__ = [
@@ -75,7 +76,8 @@ class Ascent(NamedTuple):
     value : float
         The function there.
     gradient, hessian : ndarray
-        Of the last evaluation, one vanishing step before `theta`.
+        Of the last evaluation, one vanishing step before `theta`. The second is a square matrix,
+        or an arrow (:mod:`nbglm.definite`).
     decrement : float
         Squared Newton decrement of the last evaluation.
     evaluations : int
@@ -98,12 +100,13 @@ def _largest_change(step: FloatArray, layout: Layout) -> float:
     """Largest absolute change of any linear predictor along a step."""
     x = layout.x_columns
     z = layout.z_columns
-    p = x.shape[0]
+    strata = layout.stratum_value.size
+    p = strata + x.shape[0]
     largest = 0.0
     for i in range(x.shape[1]):
-        change = 0.0
-        for j in range(p):
-            change += x[j, i] * step[j]
+        change = of_stratum(layout, i, step)
+        for j in range(x.shape[0]):
+            change += x[j, i] * step[strata + j]
         largest = max(largest, abs(change))
     for k in range(z.shape[1]):
         change = 0.0
@@ -151,23 +154,22 @@ def _direction(
     that matters to the one would hold the other still: it is added where the diagonal is 1.
     """
     k = gradient.size
-    information, factor = np.empty((k, k)), np.empty((k, k))
+    information, factor = np.empty(hessian.shape), np.empty(hessian.shape)
     finite = True
     for i in range(k):
-        for j in range(k):
+        for j in range(hessian.shape[1]):
             information[i, j] = -hessian[i, j]
             finite &= math.isfinite(information[i, j])
     if not finite:
         return False, math.nan
     definite = solve_definite(information, gradient, factor, step)
     if not definite:
-        scale, scaled = np.empty(k), np.empty(k)
+        scale, scaled = np.ones(k), np.empty(k)
         for i in range(k):
-            scale[i] = 1.0 / math.sqrt(max(abs(hessian[i, i]), _NO_INFORMATION)) if large else 1.0
+            if large:
+                scale[i] = 1.0 / math.sqrt(max(abs(diagonal_of(hessian, i)), _NO_INFORMATION))
             scaled[i] = gradient[i] * scale[i]
-            for j in range(i + 1):
-                information[i, j] *= scale[i] * scale[j]
-                information[j, i] = information[i, j]
+        scale_symmetric(information, scale)
         solve_shifted(information, scaled, factor, step)
         for i in range(k):
             step[i] *= scale[i]
@@ -218,7 +220,8 @@ def maximise(
         theta[i] = theta0[i]
         step[i] = 0.0
     gradient, trial_gradient = np.empty(k), np.empty(k)
-    hessian, trial_hessian = np.empty((k, k)), np.empty((k, k))
+    shape = hessian_shape(layout)
+    hessian, trial_hessian = np.empty(shape), np.empty(shape)
     length = weight_length(layout)
     enough = max(enough, gene.resolution)
     value, slope, scale, noise, least = -math.inf, math.inf, 0.0, 0.0, 0.0

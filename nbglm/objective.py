@@ -16,6 +16,23 @@ from nbglm.elementary import exp
 from nbglm.layout import Layout
 from nbglm.likelihood import mean_terms, size_of
 from nbglm.sizeterms import BLOCK, SPLIT, count_terms, table_terms
+from nbglm.sums import (
+    BY_ETA,
+    BY_ZETA,
+    CROSS,
+    DISPERSION,
+    ETA,
+    INVERSE,
+    MEAN,
+    PARTS,
+    SIZE,
+    VALUE,
+    add_groups,
+    add_mean_columns,
+    add_size_columns,
+    add_strata,
+    of_stratum,
+)
 from nbglm.tally import GeneCounts
 
 __all__ = ["evaluate"]
@@ -24,9 +41,6 @@ FloatArray = NDArray[np.float64]
 
 _TINY = 1e-300  # mean count of a row that has none
 
-# Rows of the block's workspace: predictor, size, its inverse, six row terms, a weighted column.
-_ETA, _SIZE, _INVERSE, _VALUE, _BY_ETA, _BY_ZETA, _MEAN, _CROSS, _DISPERSION, _WEIGHTED = range(10)
-
 
 @reduction
 def _sum(a: FloatArray) -> float:
@@ -34,20 +48,6 @@ def _sum(a: FloatArray) -> float:
     for i in range(a.size):
         total += a[i]
     return total
-
-
-@reduction
-def _dot(a: FloatArray, b: FloatArray) -> float:
-    total = 0.0
-    for i in range(a.size):
-        total += a[i] * b[i]
-    return total
-
-
-@rowwise
-def _multiply(a: FloatArray, b: FloatArray, out: FloatArray) -> None:
-    for i in range(a.size):
-        out[i] = a[i] * b[i]
 
 
 @rowwise
@@ -207,68 +207,6 @@ def _size_part_of_large(
     return value
 
 
-@kernel
-def _add_mean_columns(
-    columns: FloatArray,
-    lo: int,
-    hi: int,
-    work: FloatArray,
-    gradient: FloatArray,
-    hessian: FloatArray,
-) -> None:
-    """Gradient and Hessian of the mean coefficients, one block of rows."""
-    weighted = work[_WEIGHTED, : hi - lo]
-    for j in range(columns.shape[0]):
-        column = columns[j][lo:hi]
-        gradient[j] += _dot(work[_BY_ETA, : hi - lo], column)
-        _multiply(work[_MEAN, : hi - lo], column, weighted)
-        for l in range(j + 1):
-            hessian[j, l] += _dot(weighted, columns[l][lo:hi])
-
-
-@kernel
-def _add_size_columns(
-    columns: FloatArray,
-    size_columns: FloatArray,
-    lo: int,
-    hi: int,
-    work: FloatArray,
-    gradient: FloatArray,
-    hessian: FloatArray,
-) -> None:
-    """Gradient and Hessian of the dispersion coefficients, one block of rows."""
-    p = columns.shape[0]
-    weighted = work[_WEIGHTED, : hi - lo]
-    for j in range(size_columns.shape[0]):
-        column = size_columns[j][: hi - lo]
-        gradient[p + j] += _dot(work[_BY_ZETA, : hi - lo], column)
-        _multiply(work[_DISPERSION, : hi - lo], column, weighted)
-        for l in range(j + 1):
-            hessian[p + j, p + l] += _dot(weighted, size_columns[l][: hi - lo])
-        _multiply(work[_CROSS, : hi - lo], column, weighted)
-        for l in range(p):
-            hessian[p + j, l] += _dot(weighted, columns[l][lo:hi])
-
-
-@kernel
-def _add_groups(
-    layout: Layout,
-    slope: FloatArray,
-    curvature: FloatArray,
-    gradient: FloatArray,
-    hessian: FloatArray,
-) -> None:
-    """What the dispersion groups add to the gradient and the Hessian."""
-    z = layout.z_columns
-    p = layout.x_columns.shape[0]
-    for j in range(z.shape[0]):
-        for k in range(z.shape[1]):
-            gradient[p + j] += slope[k] * z[j, k]
-            weighted = curvature[k] * z[j, k]
-            for l in range(j + 1):
-                hessian[p + j, p + l] += weighted * z[l, k]
-
-
 @inlined
 def evaluate(
     theta: FloatArray, layout: Layout, gene: GeneCounts, gradient: FloatArray, hessian: FloatArray
@@ -285,7 +223,7 @@ def evaluate(
         The counts.
     gradient : ndarray, shape (p + q,)
         Overwritten.
-    hessian : ndarray, shape (p + q, p + q)
+    hessian : ndarray, shape (p + q, p + q), or an arrow of p + q rows
         Overwritten, both triangles.
 
     Returns
@@ -295,10 +233,11 @@ def evaluate(
     """
     columns = layout.x_columns
     rows, groups = layout.weight.size, layout.size_offset.size
-    p, q = columns.shape[0], layout.z_columns.shape[0]
+    strata = layout.stratum_value.size
+    p, q = strata + columns.shape[0], layout.z_columns.shape[0]
     for j in range(p + q):
         gradient[j] = 0.0
-        for l in range(p + q):
+        for l in range(hessian.shape[1]):
             hessian[j, l] = 0.0
     r, slope, curvature = np.empty(groups), np.empty(groups), np.zeros(groups)
     _sizes(theta[p:], layout, gene, r, slope)
@@ -307,54 +246,59 @@ def evaluate(
         value = _size_part_of_large(gene, r, slope, curvature) - gene.constant
     else:
         value = _size_part(gene, r, slope, curvature) - gene.constant
-    work = np.empty((10, BLOCK))
+    work = np.empty((PARTS, BLOCK))
     size_columns = np.empty((q, BLOCK))
     for lo in range(0, rows, BLOCK):
         hi = min(lo + BLOCK, rows)
         n = hi - lo
         for i in range(n):
-            work[_ETA, i] = layout.offset[lo + i]
-        for j in range(p):
-            _add_multiple(theta[j], columns[j][lo:hi], work[_ETA, :n])
+            work[ETA, i] = layout.offset[lo + i]
+        if strata:
+            for i in range(n):
+                work[ETA, i] += of_stratum(layout, lo + i, theta)
+        for j in range(columns.shape[0]):
+            _add_multiple(theta[strata + j], columns[j][lo:hi], work[ETA, :n])
         for i in range(n):
-            work[_SIZE, i] = r[layout.group_of_row[lo + i]]
+            work[SIZE, i] = r[layout.group_of_row[lo + i]]
         for i in range(n):
-            work[_INVERSE, i] = 1.0 / work[_SIZE, i]
+            work[INVERSE, i] = 1.0 / work[SIZE, i]
         _row_terms(
             layout.weight[lo:hi],
             gene.total[lo:hi],
-            work[_ETA],
-            work[_SIZE],
-            work[_INVERSE],
-            work[_VALUE],
-            work[_BY_ETA],
-            work[_BY_ZETA],
-            work[_MEAN],
-            work[_CROSS],
-            work[_DISPERSION],
+            work[ETA],
+            work[SIZE],
+            work[INVERSE],
+            work[VALUE],
+            work[BY_ETA],
+            work[BY_ZETA],
+            work[MEAN],
+            work[CROSS],
+            work[DISPERSION],
         )
         if large:
             _large_row_terms(
                 layout.weight[lo:hi],
                 gene.total[lo:hi],
-                work[_ETA],
-                work[_INVERSE],
-                work[_VALUE],
-                work[_BY_ZETA],
-                work[_DISPERSION],
+                work[ETA],
+                work[INVERSE],
+                work[VALUE],
+                work[BY_ZETA],
+                work[DISPERSION],
             )
-        value += _sum(work[_VALUE, :n])
-        _add_mean_columns(columns, lo, hi, work, gradient, hessian)
+        value += _sum(work[VALUE, :n])
+        add_mean_columns(columns, lo, hi, work, gradient, hessian)
         if groups == rows:
-            _add(slope[lo:hi], work[_BY_ZETA, :n])
-            _add(curvature[lo:hi], work[_DISPERSION, :n])
+            _add(slope[lo:hi], work[BY_ZETA, :n])
+            _add(curvature[lo:hi], work[DISPERSION, :n])
         for j in range(q):
             for i in range(n):
                 size_columns[j, i] = layout.z_columns[j, layout.group_of_row[lo + i]]
-        _add_size_columns(columns, size_columns, lo, hi, work, gradient, hessian)
+        add_size_columns(columns, size_columns, lo, hi, work, gradient, hessian)
+        if strata:
+            add_strata(layout, size_columns, lo, hi, work, gradient, hessian)
     if groups < rows:
-        _add_groups(layout, slope, curvature, gradient, hessian)
-    for j in range(p + q):
+        add_groups(layout, slope, curvature, gradient, hessian)
+    for j in range(p + q - strata):
         for l in range(j):
-            hessian[l, j] = hessian[j, l]
+            hessian[strata + l, j] = hessian[strata + j, l]
     return value

@@ -6,20 +6,28 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import block_diag
+from scipy import sparse
 
-from nbglm.basis import Basis, null_space, orthonormal_basis
+from nbglm.basis import orthonormal_basis
 from nbglm.blas import one_blas_thread
 from nbglm.coarse import bins_of_rows
+from nbglm.indicators import Strata, find_strata
 from nbglm.layout import Layout, make_layout
+from nbglm.standard import (
+    Matrix,
+    Rows,
+    block_matrix,
+    idle_directions,
+    mean_design,
+    standardised,
+)
 from nbglm.start import Search, make_search
 
-__all__ = ["Problem", "idle_directions", "make_problem"]
+__all__ = ["Problem", "distinct_design_rows", "make_problem"]
 
 FloatArray = NDArray[np.float64]
 
-_ROUNDING = 1e-12  # effect of a column in a combination, relative to the largest, that is none
-_NARROW = 0.1  # range of a column, relative to its size, below which it is centred
+_ROUNDING = 1e-9  # of a difference, relative to its terms
 
 
 class Problem(NamedTuple):
@@ -29,12 +37,13 @@ class Problem(NamedTuple):
     ----------
     layout : Layout
         Distinct design rows; its columns are orthonormal under the cell weights.
-    x_rows, z_rows : ndarray, shape (rows, p) and (groups, q)
+    x_rows, z_rows : ndarray or StrataRows, shape (rows, p) and (groups, q)
         The same rows in the user's columns, each scaled to a largest absolute value of 1 (and
-        centred first if it hardly varies); aliased columns are zeros and take no part.
-    x_back, z_back : ndarray, shape (p, p) and (q, q)
+        centred first if it hardly varies); aliased columns are zeros and take no part. A mean
+        design with strata has coordinates of its own in their place (:mod:`nbglm.strata`).
+    x_back, z_back : ndarray or sparse array, shape (p, p) and (q, q)
         From coefficients of these columns to coefficients of the user's.
-    x_transform, z_transform : ndarray, shape (p, rank) and (q, rank)
+    x_transform, z_transform : ndarray or sparse array, shape (p, rank) and (q, rank)
         From orthonormal coordinates to the user's coefficients.
     x_kept, z_kept : ndarray of bool
         False for aliased columns.
@@ -45,11 +54,11 @@ class Problem(NamedTuple):
     """
 
     layout: Layout
-    x_rows: FloatArray
+    x_rows: Rows
     z_rows: FloatArray
-    x_back: FloatArray
+    x_back: Matrix
     z_back: FloatArray
-    x_transform: FloatArray
+    x_transform: Matrix
     z_transform: FloatArray
     x_kept: NDArray[np.bool_]
     z_kept: NDArray[np.bool_]
@@ -71,78 +80,84 @@ class Problem(NamedTuple):
         return ~np.concatenate([self.x_kept, self.z_kept])
 
     @property
-    def transform(self) -> FloatArray:
+    def back(self) -> Matrix:
+        """Map from the columns of the rows to all coefficients."""
+        return block_matrix(self.x_back, self.z_back)
+
+    @property
+    def transform(self) -> Matrix:
         """Map from orthonormal coordinates to all coefficients, shape ``(p + q, ranks)``."""
-        (p, x_rank), (q, z_rank) = self.x_transform.shape, self.z_transform.shape
-        joined = np.zeros((p + q, x_rank + z_rank))  # scipy's block_diag takes a millisecond
-        joined[:p, :x_rank] = self.x_transform
-        joined[p:, x_rank:] = self.z_transform
+        joined = block_matrix(self.x_transform, self.z_transform)
         return self.projection @ joined if self.projection.size else joined
 
+    def directions(self, of_rows: FloatArray) -> FloatArray:
+        """Directions in the columns of the rows as those of the user's coefficients.
 
-def _standardised(
-    rows: FloatArray, basis: Basis, kept: NDArray[np.bool_]
-) -> tuple[FloatArray, FloatArray]:
-    """Columns of comparable size and variation, and the way back to the user's coefficients.
+        Parameters
+        ----------
+        of_rows : ndarray, shape (columns,) or (columns, directions)
+            The directions.
 
-    A column that hardly varies, such as a year, is centred where the others can make up for it:
-    otherwise what tells its rows apart would drown in rounding. So would what is left of a column
-    that nearly depends on the others; only that is kept of it.
-    """
-    columns = rows.shape[1]
-    middle = np.zeros(columns)
-    back = np.eye(columns)
-    if rows.shape[0]:
-        largest, smallest = rows.max(axis=0), rows.min(axis=0)
-        size = np.maximum(np.abs(largest), np.abs(smallest))
-        spread = largest - smallest
-        narrow = kept & ~basis.close & (spread > 0.0) & (spread < _NARROW * size)
-        wide = ~basis.close & ~narrow
-        constant = np.linalg.lstsq(rows[:, wide], np.ones(rows.shape[0]), rcond=None)[0]
-        if narrow.any() and np.allclose(rows[:, wide] @ constant, 1.0, rtol=0.0, atol=1e-9):
-            constant[np.abs(constant) < 1e-9] = 0.0
-            middle = np.where(narrow, 0.5 * (largest + smallest), 0.0)
-            back[wide] -= np.outer(constant, middle)
-    centred = np.where(kept, rows - middle, 0.0)
-    place = np.cumsum(basis.kept) - 1
-    for j in np.flatnonzero(basis.close):
-        centred[:, j], back[:, j] = basis.q[:, place[j]], basis.transform[:, place[j]]
-    scale = np.abs(centred).max(axis=0, initial=0.0)
-    scale[scale == 0.0] = 1.0
-    return centred / scale, back / scale
+        Returns
+        -------
+        ndarray, shape (p + q,) or (p + q, directions)
+        """
+        back = self.back
+        made = np.asarray(back @ of_rows)
+        if not sparse.issparse(back):
+            return made
+        # Coefficients of strata are differences: what is left of equal ones is rounding.
+        terms = abs(back) @ np.abs(of_rows)
+        return np.where(np.abs(made) < _ROUNDING * terms, 0.0, made)
+
+    def coordinates(self, coefficients: FloatArray) -> FloatArray:
+        """Orthonormal coordinates of the user's coefficients.
+
+        Parameters
+        ----------
+        coefficients : ndarray, shape (p + q, vectors)
+            Coefficients, 0 for aliased columns.
+
+        Returns
+        -------
+        ndarray, shape (ranks, vectors)
+        """
+        if not sparse.issparse(self.transform):
+            return np.asarray(np.linalg.lstsq(self.transform, coefficients, rcond=None)[0])
+        from scipy.sparse.linalg import splu
+
+        # Kept columns are as many as coordinates.
+        kept = ~self.aliased
+        square = sparse.csc_array(self.transform[kept])
+        return np.asarray(splu(square).solve(coefficients[kept]))
 
 
-def idle_directions(rows: FloatArray) -> FloatArray:
-    """Directions of the coefficients that change no prediction on some rows.
+def _projection(idle: FloatArray) -> FloatArray:
+    """Projection onto the row space; directions outside change no prediction."""
+    return np.asarray(np.eye(idle.shape[0]) - idle @ np.linalg.pinv(idle))
+
+
+def distinct_design_rows(
+    x: FloatArray, z: FloatArray, offset: FloatArray, weights: FloatArray | None = None
+) -> tuple[Strata | None, Layout]:
+    """Merge the cells that share a design row.
 
     Parameters
     ----------
-    rows : ndarray, shape (rows, columns)
-        Design rows in the user's columns.
+    x, z, offset, weights
+        As for :func:`make_problem`.
 
     Returns
     -------
-    ndarray, shape (columns, d)
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> idle_directions(np.array([[1.0, 1.0], [1.0, 1.0]]))
-    array([[-1.],
-           [ 1.]])
+    strata : Strata or None
+        Strata of the mean design, if that has any.
+    layout : Layout
+        Distinct rows in the user's columns. Of strata only their numbers are there, in the first
+        column of the mean, and the other columns.
     """
-    basis = orthonormal_basis(rows)
-    standard, back = _standardised(rows, basis, np.ones(rows.shape[1], dtype=bool))
-    directions = back @ null_space(standard, basis.kept)
-    effect = np.abs(directions) * np.abs(rows).max(axis=0, initial=0.0)[:, None]
-    rounding = (effect > 0.0) & (effect < _ROUNDING * effect.max(axis=0, initial=0.0))
-    return np.where(rounding, 0.0, directions)
-
-
-def _row_space_projection(rows: FloatArray) -> FloatArray:
-    """Projection onto the row space; the other directions change no prediction."""
-    idle = idle_directions(rows)
-    return np.asarray(np.eye(rows.shape[1]) - idle @ np.linalg.pinv(idle))
+    strata = find_strata(x)
+    keys = x if strata is None else np.column_stack([strata.of_row, x[:, strata.others]])
+    return strata, make_layout(keys, z, offset, weights)
 
 
 @one_blas_thread
@@ -180,33 +195,30 @@ def make_problem(
     >>> problem.layout.weight
     array([3., 3.])
     """
-    layout = make_layout(x, z, offset, weights)
+    strata, layout = distinct_design_rows(x, z, offset, weights)
     groups = layout.size_offset.size
-    x_basis = orthonormal_basis(layout.x, layout.weight)
     z_basis = orthonormal_basis(
         layout.z, np.bincount(layout.group_of_row, layout.weight, groups).astype(np.float64)
     )
-    x_rows, x_back = _standardised(layout.x, x_basis, x_basis.kept)
-    z_rows, z_back = _standardised(layout.z, z_basis, z_basis.kept)
-    orthonormal = layout._replace(
-        x_columns=np.ascontiguousarray(x_basis.q.T),
-        z_columns=np.ascontiguousarray(z_basis.q.T),
-    )
+    z_rows, z_back = standardised(layout.z, z_basis, z_basis.kept)
+    mean = mean_design(layout, strata, x.shape[1])
+    projection = np.zeros((0, 0))
+    if minimum_norm:
+        idle = idle_directions(layout.x) if strata is None else mean.idle
+        projection = block_matrix(_projection(idle), _projection(idle_directions(layout.z)))
+    orthonormal = mean.columns.in_place_of(layout)
+    orthonormal = orthonormal._replace(z_columns=np.ascontiguousarray(z_basis.q.T))
     orthonormal = orthonormal._replace(bin_of_row=bins_of_rows(orthonormal))
     return Problem(
         layout=orthonormal,
-        x_rows=x_rows,
+        x_rows=mean.rows,
         z_rows=z_rows,
-        x_back=x_back,
+        x_back=mean.back,
         z_back=z_back,
-        x_transform=x_basis.transform,
+        x_transform=mean.columns.transform,
         z_transform=z_basis.transform,
-        x_kept=x_basis.kept,
+        x_kept=mean.kept,
         z_kept=z_basis.kept,
-        projection=np.asarray(
-            block_diag(_row_space_projection(layout.x), _row_space_projection(layout.z))
-            if minimum_norm
-            else np.zeros((0, 0))
-        ),
+        projection=projection,
         prepared=make_search(orthonormal),
     )

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from nbglm.coarse import Coarse, coarsen, sample_of_rows
 from nbglm.compiled import kernel
 from nbglm.layout import Layout, weight_unit, with_weights_in
+from nbglm.sums import of_stratum
 from nbglm.tally import GeneCounts
 
 __all__ = ["FEW_CELLS", "Search", "gamma_starts", "make_search", "starting_values"]
@@ -58,13 +59,14 @@ def _fill_size(theta: FloatArray, layout: Layout, gene: GeneCounts, highest: flo
     group_of_row = layout.group_of_row
     size_offset = layout.size_offset
     total = gene.total
-    p = x.shape[0]
+    strata = layout.stratum_value.size
+    p = strata + x.shape[0]
     excess = gene.square
     square = 0.0
     for i in range(weight.size):
-        eta = offset[i]
-        for j in range(p):
-            eta += x[j, i] * theta[j]
+        eta = offset[i] + of_stratum(layout, i, theta)
+        for j in range(x.shape[0]):
+            eta += x[j, i] * theta[strata + j]
         mu = math.exp(min(eta, _LARGEST_ETA))
         excess += mu * (weight[i] * mu - 2.0 * total[i]) - total[i]
         square += weight[i] * mu * mu
@@ -101,8 +103,8 @@ def starting_values(layout: Layout, gene: GeneCounts, regress: bool, highest: fl
     offset = layout.offset
     weight = layout.weight
     total = gene.total
-    p = x.shape[0]
-    theta = np.zeros(p + layout.z_columns.shape[0])
+    strata = layout.stratum_value.size
+    theta = np.zeros(strata + x.shape[0] + layout.z_columns.shape[0])
     rate = _log_rate(layout, gene)
     for i in range(weight.size):
         target = rate
@@ -110,8 +112,11 @@ def starting_values(layout: Layout, gene: GeneCounts, regress: bool, highest: fl
             expected = math.exp(offset[i] + rate)
             prior = 0.5 * expected + 0.1
             target += math.log((total[i] + prior) / (weight[i] * expected + prior))
-        for j in range(p):
-            theta[j] += weight[i] * x[j, i] * target
+        for j in range(x.shape[0]):
+            theta[strata + j] += weight[i] * x[j, i] * target
+        if strata and layout.stratum_of_row[i] >= 0:
+            stratum = layout.stratum_of_row[i]
+            theta[stratum] += weight[i] * layout.stratum_value[stratum] * target
     _fill_size(theta, layout, gene, highest)
     return theta
 

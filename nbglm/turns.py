@@ -40,7 +40,7 @@ def turned_sizes(layout: Layout, theta: FloatArray, loud: IntArray, most: int) -
     ndarray, shape (starts, k)
         None without a dispersion coordinate.
     """
-    z, p = layout.z[loud], layout.x_columns.shape[0]
+    z, p = layout.z[loud], layout.mean_rank
     if not z.size:
         return np.zeros((0, theta.size))
     zeta = layout.size_offset[loud] + z @ theta[p:]
