@@ -26,6 +26,7 @@ def large(tmp_path_factory):
         return path, write_in_fresh_process(path, 20_000, 50)
 
 
+@pytest.mark.slow
 def test_large_file_is_sparse_and_written_with_little_memory(large):
     path, written = large
     adata = anndata.read_h5ad(path)
@@ -38,6 +39,7 @@ def test_large_file_is_sparse_and_written_with_little_memory(large):
     assert 0.0 < written["writing_gib"] < 2.0
 
 
+@pytest.mark.slow
 def test_large_file_has_the_means_of_its_truth(large):
     adata = anndata.read_h5ad(large[0])
     y, time = adata.X.toarray(), adata.obs["time"].to_numpy()
@@ -57,6 +59,7 @@ def test_draws_do_not_depend_on_the_number_of_workers(tmp_path):
     assert (one != three).nnz == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mean", ["~ type", "~ time"])
 def test_fit_of_the_large_file_from_backed_mode(large, monkeypatch, mean):
     for name, value in run.environment().items():

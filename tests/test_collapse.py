@@ -141,6 +141,7 @@ def test_few_clusters_alone_lose_nothing(counts, obs):
     assert results.wald_test("x")["test"].iloc[0] == "wald"
 
 
+@pytest.mark.slow
 def test_lost_directions_are_those_whose_parts_stay_in_the_columns(rng):
     """Against the definition, for random designs of which some have lost directions."""
     found = 0

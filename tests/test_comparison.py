@@ -96,6 +96,7 @@ def test_models_of_other_data(data, other, what):
         nbglm.lr_test(fit(data, "~ x"), other(data))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shared", [0.0, 0.02, 1.0])
 def test_mixture_has_its_size(rng, shared):
     """Sizes by stratum against one size, of Poisson counts and of more variable ones."""

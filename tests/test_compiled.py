@@ -66,6 +66,7 @@ def copied(tmp_path):
     return copy
 
 
+@pytest.mark.slow
 def test_an_edited_formula_is_used_at_once(copied):
     (before,) = run(copied, NUMBER)
     formulas = copied / "elementary.py"  # of kernels that others contain
@@ -79,6 +80,7 @@ def test_an_edited_formula_is_used_at_once(copied):
     assert run(copied, NUMBER) == [before]
 
 
+@pytest.mark.slow
 def test_kernels_work_without_a_folder_for_the_cache(copied, monkeypatch):
     for cached in copied.rglob("__pycache__"):
         shutil.rmtree(cached)
@@ -92,6 +94,7 @@ def test_kernels_work_without_a_folder_for_the_cache(copied, monkeypatch):
     assert run(copied, NUMBER) == expected
 
 
+@pytest.mark.slow
 def test_a_damaged_cache_is_no_error(copied):
     expected = run(copied, NUMBER)
     for path in (copied / "__pycache__").glob("*.nb[ic]"):

@@ -172,6 +172,7 @@ def test_one_hypothesis_has_one_p_value(near_poisson):
     np.testing.assert_allclose(pvalues[infinite], table["p_value"][infinite], rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_weights_are_duplicated_rows(near_poisson):
     counts, obs = near_poisson
     weights = np.resize([1, 2, 3], 300)
@@ -194,6 +195,7 @@ def test_a_reference_says_what_it_is(near_poisson):
     assert set(nbglm.lr_test(null, smaller)["reference"]) == {"chi2"}
 
 
+@pytest.mark.slow
 def test_slopes_of_the_size_are_not_found_in_poisson_counts(rng):
     """Chi-squared would reject about a fifth of them."""
     obs = pd.DataFrame({"x": rng.uniform(size=300)})

@@ -68,6 +68,7 @@ def cases(rng, n, log_sizes, log_means):
     return size[possible], mean[possible], k[possible]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("log_sizes", "log_means"),
     [((-10, 40), (-3, 9)), ((-690, -10), (-3, 10)), ((40, 690), (-3, 8))],

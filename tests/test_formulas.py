@@ -164,6 +164,7 @@ def test_the_canary_would_be_called():
     assert CALLED
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(st.text(max_size=80))
 def test_no_unicode_is_raised_raw(text):

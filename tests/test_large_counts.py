@@ -213,6 +213,7 @@ DESIGNS = [("~ 1", "~ 1"), ("~ g", "~ g"), ("~ x", "~ 1"), ("~ x + g", "~ x")]
 SIZES = [0.1, 20.0, 1e3, 1e6, math.inf]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("designs", DESIGNS)
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("level", [5e3, 1e7, 1e10])
@@ -256,6 +257,7 @@ def test_likelihood_ratios_and_errors_are_exact(level, size):
     assert abs(ratio - 2 * (found[0][1] - found[1][1])) < 1e-6
 
 
+@pytest.mark.slow
 def test_a_likelihood_ratio_of_two_thousand_cells_keeps_its_digits():
     found = []
     for mean in ("~ x", "~ 1"):
@@ -284,6 +286,7 @@ def random_fit(seed, lowest, highest):
     return fitted(data, obs, mean, dispersion), data
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("lowest", "highest"), [(5e7, 1e12), (1e12, LARGEST)])
 def test_every_random_fit_converges_with_standard_errors(lowest, highest):
     for seed in range(100):

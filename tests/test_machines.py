@@ -30,6 +30,7 @@ QUICK = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", QUICK)
 def test_a_machine_that_is_abused_gets_its_answer(name):
     (misuse,) = (each for each in MISUSES if each.name == f"machines.{name}")

@@ -325,6 +325,7 @@ def in_scratch(runs):
     return [run.moved_to(scratch) for run in runs]
 
 
+@pytest.mark.slow
 def test_processes_take_blocks_of_scratch_files(adata, tmp_path):
     stored = backed(adata, tmp_path, sparse.csr_matrix)
     wanted = nbglm.fit_negbin(adata, "~ x", progress=False)
@@ -333,6 +334,7 @@ def test_processes_take_blocks_of_scratch_files(adata, tmp_path):
     np.testing.assert_array_equal(found.arrays.coef, wanted.arrays.coef)
 
 
+@pytest.mark.slow
 def test_peak_memory_is_within_the_budget(rng, tmp_path):
     cells, genes, budget = 10_000, 200, 600_000  # a third of what scipy would take
     table = sparse.random(cells, genes, 0.1, format="csr", random_state=rng, dtype=np.float32)

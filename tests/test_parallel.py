@@ -153,6 +153,7 @@ def slow_look(block, problem):
     return look(block, problem)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["loky", "dask"])
 def test_shared_arrays_are_sent_once(name, request, monkeypatch):
     cells = 100_000
@@ -312,6 +313,7 @@ def test_a_killed_worker_costs_only_time(client):
     assert killer.victim not in client.run(os.getpid).values()
 
 
+@pytest.mark.slow
 def test_all_workers_killed_cost_only_time(client):
     """What all blocks share is sent again, where scattered data would be gone."""
     client.wait_for_workers(2, timeout=60)

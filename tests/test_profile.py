@@ -233,6 +233,7 @@ def test_a_column_that_is_0_wherever_there_are_counts_turns_no_sizes():
     assert np.isfinite(starts).all()
 
 
+@pytest.mark.slow
 def test_a_mean_whose_sizes_can_fall_to_zero_has_no_limit(rng):
     """One count at neither end: the mean may rise for ever on cells whose size is 0."""
     x = np.sort(rng.normal(size=90))

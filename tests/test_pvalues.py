@@ -81,6 +81,7 @@ def test_edges_of_the_statistic():
     )
 
 
+@pytest.mark.slow
 def test_adjustments_are_those_of_statsmodels(rng):
     p = np.append(rng.uniform(size=30) ** 3, [1.0, 0.0])
     for method in METHODS:

@@ -143,6 +143,7 @@ def test_same_bits_for_any_number_of_workers_and_block_size(
         np.testing.assert_array_equal(getattr(again.arrays, name), getattr(results.arrays, name))
 
 
+@pytest.mark.slow
 def test_processes_give_the_same_bits(adata, results):
     with joblib.parallel_config("loky", n_jobs=2):
         again = nbglm.fit_negbin(adata, FORMULA, progress=False)

@@ -560,6 +560,7 @@ def test_one_gene_is_pickled_without_the_others(rng):
     assert one.explanation == many.explain("g7")
 
 
+@pytest.mark.slow
 def test_nothing_of_numpy_is_heard_of_edge_genes(rng):
     """Genes without a count, silent levels, Poisson limits: answers or the package's errors."""
     n = 24

@@ -1,8 +1,10 @@
 """Sparse structures of any kind, sound or damaged: the dense answer, a refusal, never a crash."""
 
+import pytest
 from structures_fuzz import OUTCOMES, outcomes
 
 
+@pytest.mark.slow
 def test_structures_are_answered_right_or_refused():
     found = list(outcomes(first=50_000, stop=50_300, batch=100))
     wrong = [each for each in found if each[2] not in OUTCOMES[:2]]

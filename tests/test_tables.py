@@ -213,6 +213,7 @@ def test_writing_into_what_a_fit_says_changes_nothing_else(fit):
         assert told(ask()) == before[name], f"{name} has changed"
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::nbglm.NbglmWarning")
 def test_writing_into_the_results_of_one_gene_changes_nothing(fit):
     for gene in ("regular", "even", "silent"):

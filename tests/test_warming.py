@@ -136,6 +136,7 @@ def test_code_that_another_user_compiled_is_used(folder, nowhere):
     assert second.stdout.split() == ["False", "0", str(beside)], second.stderr
 
 
+@pytest.mark.slow
 def test_code_in_a_folder_that_may_only_be_read_is_used(folder, nowhere):
     cache = str(folder / "cache")
     first = process(folder, "-c", SMALL, NUMBA_CACHE_DIR=cache)
@@ -144,12 +145,14 @@ def test_code_in_a_folder_that_may_only_be_read_is_used(folder, nowhere):
     assert second.stdout.split() == ["False", "0", first.stdout.split()[2]], second.stderr
 
 
+@pytest.mark.slow
 def test_without_any_folder_each_process_compiles(folder, nowhere):
     for _ in range(2):
         done = read_only(SMALL, folder, **nowhere)
         assert done.stdout.split() == ["True", "1", "None"], done.stderr
 
 
+@pytest.mark.slow
 def test_a_copy_of_the_same_sources_need_not_compile(folder):
     process(folder, "-c", SMALL)
     for path in (folder / "nbglm").rglob("*.py"):  # as the layers of an image do to it
