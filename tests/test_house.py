@@ -1,4 +1,4 @@
-"""The listing in the README is true: every module is in it, and imports only from above."""
+"""The map in CONTRIBUTING.md is true: every module is in it, and imports only from above."""
 
 import ast
 import re
@@ -9,8 +9,8 @@ ROOT = Path(__file__).parents[1]
 
 def rooms():
     """Number of the line of each module."""
-    text = (ROOT / "README.md").read_text()
-    listing = text.split("## The house")[1].split("To work on it")[0]
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    listing = text.split("## The map")[1].split("\n## ")[0]
     lines = [line[4:34].split() for line in listing.splitlines() if line.startswith("    ")]
     return {name.rstrip("/"): number for number, names in enumerate(lines) for name in names}
 
@@ -61,3 +61,41 @@ def test_imports_in_subpackages_come_from_above():
 def test_readme_commands_are_there():
     text = (ROOT / "README.md").read_text()
     assert len(re.findall(r"^    pip install .*pytest$", text, flags=re.MULTILINE)) == 1
+
+
+def sessions():
+    """Commands of each session of nox, which need not be installed."""
+    functions = ast.parse((ROOT / "noxfile.py").read_text()).body
+    return {
+        function.name: [
+            " ".join(word.value for word in call.args if isinstance(word, ast.Constant))
+            for call in ast.walk(function)
+            if isinstance(call, ast.Call) and ast.unparse(call.func) == "session.run"
+        ]
+        for function in functions
+        if isinstance(function, ast.FunctionDef)
+    }
+
+
+def test_the_readme_runs_what_the_sessions_run():
+    text = (ROOT / "README.md").read_text()
+    command = re.search(r"^    pip install .*pytest$", text, flags=re.MULTILINE)[0]
+    parts = [part.strip() for part in command.split("&&")[1:]]
+    found = sessions()
+    assert parts[:-1] == found["lint"] + found["types"]
+    assert parts[-1] == "pytest"  # which leaves nothing out
+    assert found["tests"] + found["slow"] == ["pytest -m not slow", "pytest -m slow"]
+
+
+def test_sessions_and_hooks_are_the_documented_ones():
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    assert set(re.findall(r"nox -s (\w+)", text)) == set(sessions())
+    hooks = (ROOT / ".pre-commit-config.yaml").read_text()
+    assert re.findall(r"entry: nox -s (\w+)", hooks) == ["lint", "types"]
+
+
+def test_files_that_the_map_of_new_code_names_are_there():
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    named = set(re.findall(r"`((?:nbglm|tests|validation|docs)/[\w/]+\.\w+)`", text))
+    assert len(named) > 10
+    assert {name for name in named if not (ROOT / name).exists()} == set()
