@@ -46,6 +46,8 @@ class Resolved:
         Finite part of the coefficients: predictions along no direction use these.
     direction : ndarray, shape (p + q,)
         Direction in which the coefficients go to infinity; 0 where they do not.
+    reach : tuple of float
+        How far the row moves along it that moves the most, of mean and size.
     undetermined : ndarray, shape (p + q, d)
         Basis of the directions that change nothing for this gene's informative cells.
     root : ndarray, shape (p + q, rank)
@@ -64,6 +66,7 @@ class Resolved:
 
     coef: FloatArray
     direction: FloatArray
+    reach: tuple[float, float]
     undetermined: FloatArray
     root: FloatArray
     value: float
@@ -187,6 +190,7 @@ def resolve(
         return Resolved(
             coef=np.zeros(k),
             direction=problem.directions(stage.direction),
+            reach=problem.reach(stage.direction),
             undetermined=np.eye(k),
             root=np.zeros((k, 0)),
             value=0.0,
@@ -203,6 +207,7 @@ def resolve(
     return Resolved(
         coef=coef,
         direction=problem.directions(stage.direction),
+        reach=problem.reach(stage.direction),
         undetermined=problem.directions(stage.undetermined),
         root=stage.transform @ best.root[0],
         value=float(best.value[0]),

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy.linalg import block_diag
 
 from nbglm.fit import FitArrays
+from nbglm.movement import movement
 from nbglm.standard import idle_of_repeated
 from nbglm.status import COEF_STATUS, GENE_STATUS
 
@@ -73,14 +74,10 @@ class Limit(NamedTuple):
     lowered: BoolArray
 
 
-def _moves(rows: FloatArray, direction: FloatArray) -> FloatArray:
-    along = rows @ direction
-    return np.where(np.abs(along) > _ZERO * (np.abs(rows) @ np.abs(direction)), along, 0.0)
-
-
 def _limit_of(fit: FitArrays, gene: int, x: FloatArray, z: FloatArray) -> Limit:
     p = x.shape[1]
-    mean, size = _moves(x, fit.direction[gene, :p]), _moves(z, fit.direction[gene, p:])
+    mean = movement(x, fit.direction[gene, :p], fit.reach[gene, 0])
+    size = movement(z, fit.direction[gene, p:], fit.reach[gene, 1])
     empty = fit.status[gene] == _GENE["all_zero"]
     active = (mean == 0.0) & (size >= 0.0) & (not empty)
     return Limit(active, active & (size == 0.0), active & (size > 0.0), (mean == 0) & (size < 0))

@@ -40,6 +40,8 @@ class FitArrays:
     finite, direction : ndarray, shape (genes, p + q)
         Predictions use ``finite`` where a design row does not move along ``direction``, and the
         limit in its direction where it does.
+    reach : ndarray, shape (genes, 2)
+        How far the design row moves along ``direction`` that moves the most, of mean and size.
     root : ndarray, shape (genes, p + q, p + q)
         A factor of the covariance of ``finite``, ``root @ root.T`` the inverse of the observed
         information where the counts tell of it; its last columns are 0 where there is less to tell.
@@ -57,6 +59,7 @@ class FitArrays:
     coef: FloatArray
     finite: FloatArray
     direction: FloatArray
+    reach: FloatArray
     root: FloatArray
     llf: FloatArray
     evaluations: IntArray
@@ -118,6 +121,7 @@ def _interior(problem: Problem, block: BlockFit) -> FitArrays:
         coef=coef,
         finite=finite,
         direction=np.zeros_like(finite),
+        reach=np.zeros((finite.shape[0], 2)),
         root=root,
         llf=block.value,
         evaluations=block.evaluations,
@@ -172,6 +176,7 @@ def _limit(problem: Problem, fit: Resolved) -> dict[str, object]:
         "coef": coef,
         "finite": finite,
         "direction": direction,
+        "reach": fit.reach,
         "root": _padded(root),
         "llf": fit.value,
         "evaluations": fit.evaluations,

@@ -6,25 +6,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbglm.fit import FitArrays
+from nbglm.movement import movement
 from nbglm.status import GENE_STATUS
 
 __all__ = ["predict"]
 
 FloatArray = NDArray[np.float64]
 
-_STILL = 1e-9  # relative movement along a direction that counts as none
-
 _ALL_ZERO = GENE_STATUS.index("all_zero")
 
 
-def _predictor(design: FloatArray, finite: FloatArray, direction: FloatArray) -> FloatArray:
+def _predictor(
+    design: FloatArray, finite: FloatArray, direction: FloatArray, reach: FloatArray
+) -> FloatArray:
     """``design @ coefficients`` with the limit ``t -> inf`` along each gene's direction."""
     # One product for each gene: a product for all would round by the number of genes beside it.
     value = np.column_stack([design @ coefficients for coefficients in finite])
     for g in np.flatnonzero(direction.any(axis=1)):
-        along = design @ direction[g]
-        size = np.abs(design * direction[g]).sum(axis=1)
-        moved = np.abs(along) > _STILL * size
+        along = movement(design, direction[g], reach[g])
+        moved = along != 0.0
         value[moved, g] = np.copysign(np.inf, along[moved])
     return value
 
@@ -57,9 +57,10 @@ def predict(
     """
     p = x.shape[1]
     with np.errstate(over="ignore"):
-        eta = _predictor(x, fit.finite[genes, :p], fit.direction[genes, :p])
+        finite, direction, reach = fit.finite[genes], fit.direction[genes], fit.reach[genes]
+        eta = _predictor(x, finite[:, :p], direction[:, :p], reach[:, 0])
         mean = np.exp(eta + offset[:, None])
-        size = np.exp(_predictor(z, fit.finite[genes, p:], fit.direction[genes, p:]))
+        size = np.exp(_predictor(z, finite[:, p:], direction[:, p:], reach[:, 1]))
     mean[:, fit.status[genes] == _ALL_ZERO] = 0.0
     mean[np.isinf(mean) & (size == 0.0)] = 0.0
     return mean, size

@@ -110,6 +110,24 @@ class Problem(NamedTuple):
         terms = abs(back) @ np.abs(of_rows)
         return np.where(np.abs(made) < _ROUNDING * terms, 0.0, made)
 
+    def reach(self, direction: FloatArray) -> tuple[float, float]:
+        """How far the row moves along a direction, in their columns, that moves the most.
+
+        Parameters
+        ----------
+        direction : ndarray, shape (columns,)
+            The direction.
+
+        Returns
+        -------
+        tuple of float
+            Of the mean and of the size.
+        """
+        p = self.x_rows.shape[1]
+        along = self.x_rows @ direction[:p], self.z_rows @ direction[p:]
+        mean, size = (float(np.abs(part).max(initial=0.0)) for part in along)
+        return mean, size
+
     def coordinates(self, coefficients: FloatArray) -> FloatArray:
         """Orthonormal coordinates of the user's coefficients.
 

@@ -220,3 +220,20 @@ def test_an_infinite_coefficient_says_why_in_every_convention(rng, size):
         assert np.isinf(results.params["beta"]["silent"]).sum() == (
             1 if convention == "drop" else 3
         )
+
+
+@pytest.mark.parametrize("shift", [0.0, 1e5])
+def test_rows_that_hardly_move_beside_their_covariate_are_at_the_limit(shift):
+    # The covariate varies in its last digits alone: its terms cancel but for one in 1e11.
+    x = shift + 1e-6 * np.array([-2.0, -1.0, -1.0, 0.0, 1.0, 1.0, 2.0, 3.0] * 3)
+    obs = pd.DataFrame({"x": x, "g": list("abc") * 8})
+    counts = pd.DataFrame({"y": np.where(x == x.max(), 3, 0), "z": 1 + np.arange(24) % 3})
+    fit = nbglm.fit_negbin(counts, "~ x", obs=obs, progress=False)
+    assert fit.coef_status["beta"].loc["x", "y"] == "separated"
+    mean = fit.predict()["mean"]["y"].to_numpy()
+    np.testing.assert_array_equal(mean == 0.0, x < x.max())
+    np.testing.assert_allclose(mean[x == x.max()], 3.0, rtol=1e-6)
+    test = fit.t_test("x").loc["y"]
+    assert test["status"] == "separated"
+    assert np.isposinf(test["estimate"])
+    assert "on 21 of 24 cells" in fit.explain("y")
