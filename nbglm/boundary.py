@@ -27,7 +27,7 @@ from nbglm.layout import Layout
 from nbglm.newton import CONVERGED
 from nbglm.start import Search
 
-__all__ = ["Resolved", "resolve"]
+__all__ = ["Resolved", "highest_value", "resolve"]
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -155,6 +155,54 @@ def _fit_remaining(
     return stage, end, evaluations + int(end.evaluations[0] - best.evaluations[0])
 
 
+def _highest(
+    geometry: Geometry,
+    cells: NDArray[np.int64],
+    counts: FloatArray,
+    max_evaluations: int,
+    first: BlockFit | None,
+) -> tuple[Stage, BlockFit | None, int]:
+    """The stage in which the maximum lies, the fit there (None if no row is left), evaluations."""
+    problem = geometry.problem
+    positive = np.zeros(problem.x_rows.shape[0], dtype=bool)
+    row = problem.layout.row_of_cell[cells]
+    positive[row[row >= 0]] = True
+    stage = geometry.separated(positive) if first is None else geometry.whole()
+    if stage.layout is None:
+        return stage, None, 0
+    gene = _Gene(cells, counts, positive)
+    return _fit_remaining(geometry, gene, stage, stage.layout, max_evaluations, first)
+
+
+def _converged(best: BlockFit) -> bool:
+    # On a plateau that is no limit either, there is nothing to tell errors from.
+    return best.flags[0] != UNCONVERGED and bool(np.isfinite(best.root).all())
+
+
+def highest_value(
+    geometry: Geometry,
+    cells: NDArray[np.int64],
+    counts: FloatArray,
+    max_evaluations: int,
+    first: BlockFit | None = None,
+) -> tuple[float, bool]:
+    """Supremum of one gene's log-likelihood alone, wherever it lies.
+
+    Parameters
+    ----------
+    geometry, cells, counts, max_evaluations, first
+        As for :func:`resolve`.
+
+    Returns
+    -------
+    value : float
+    converged : bool
+        False if an ascent ended early.
+    """
+    _, best, _ = _highest(geometry, cells, counts, max_evaluations, first)
+    return (0.0, True) if best is None else (float(best.value[0]), _converged(best))
+
+
 def resolve(
     geometry: Geometry,
     cells: NDArray[np.int64],
@@ -180,13 +228,11 @@ def resolve(
     Resolved
     """
     problem = geometry.problem
-    positive = np.zeros(problem.x_rows.shape[0], dtype=bool)
     row = problem.layout.row_of_cell[cells]
-    positive[row[row >= 0]] = True
-    gene = _Gene(cells, counts, positive)
-    stage = geometry.separated(positive) if first is None else geometry.whole()
+    empty = not (row >= 0).any()
     k = problem.aliased.size
-    if stage.layout is None:
+    stage, best, evaluations = _highest(geometry, cells, counts, max_evaluations, first)
+    if best is None:
         return Resolved(
             coef=np.zeros(k),
             direction=problem.directions(stage.direction),
@@ -197,11 +243,8 @@ def resolve(
             evaluations=0,
             converged=True,
             poisson=False,
-            empty=not positive.any(),
+            empty=empty,
         )
-    stage, best, evaluations = _fit_remaining(
-        geometry, gene, stage, stage.layout, max_evaluations, first
-    )
     with np.errstate(invalid="ignore"):  # of an ascent that failed
         coef = stage.transform @ best.theta[0]
     return Resolved(
@@ -212,8 +255,7 @@ def resolve(
         root=stage.transform @ best.root[0],
         value=float(best.value[0]),
         evaluations=evaluations,
-        # On a plateau that is no limit either, there is nothing to tell errors from.
-        converged=best.flags[0] != UNCONVERGED and bool(np.isfinite(best.root).all()),
+        converged=_converged(best),
         poisson=bool(stage.poisson.any()),
-        empty=not positive.any(),
+        empty=empty,
     )

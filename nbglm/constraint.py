@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import qr
 
-from nbglm.boundary import resolve
+from nbglm.boundary import highest_value
 from nbglm.climb import climb_block
 from nbglm.cones import SizeTest
 from nbglm.counts import Counts
@@ -235,8 +235,9 @@ def supremum(
     )
     if not block.flags[0]:
         return Supremum(float(block.value[0]), block.theta[0], converged=True)
-    fit = resolve(geometry, cells, counts, max_evaluations, block.unless_separable(0))
-    return Supremum(fit.value, None, fit.converged)
+    first = block.unless_separable(0)
+    value, converged = highest_value(geometry, cells, counts, max_evaluations, first)
+    return Supremum(value, None, converged)
 
 
 def suprema(
@@ -276,8 +277,10 @@ def suprema(
         for g in np.flatnonzero(block.flags):
             own = slice(indptr[g], indptr[g + 1])
             first = block.unless_separable(int(g))
-            fit = resolve(geometry, cells[own], values[own], MAX_EVALUATIONS, first)
-            found[g] = fit.value if fit.converged else np.nan
+            value, converged = highest_value(
+                geometry, cells[own], values[own], MAX_EVALUATIONS, first
+            )
+            found[g] = value if converged else np.nan
         return found
 
     parts = [genes[start : start + _GENES] for start in range(0, genes.size, _GENES)]
