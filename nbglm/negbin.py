@@ -2,161 +2,31 @@
 
 from __future__ import annotations
 
-import sys
 import time
-import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from nbglm.climb import will_compile
-from nbglm.clusters import CovarianceRule, covariance_rule, few_clusters
-from nbglm.cost import cost_line, expected_cost
-from nbglm.counts import Counts, read_table
-from nbglm.design import Design, build_design
-from nbglm.dispatch import check_progress, say, wanted_jobs
-from nbglm.exceptions import NbglmWarning, RankError, check_choice, some_of
-from nbglm.fit import FitArrays, fit_blocks
-from nbglm.offset import offset_remark
-from nbglm.problem import Problem, make_problem
+from nbglm.clusters import covariance_rule
+from nbglm.counts import read_table
+from nbglm.design import build_design
+from nbglm.dispatch import check_progress, wanted_jobs
+from nbglm.exceptions import check_choice
+from nbglm.fitting import RANK_RULES, fit_design
 from nbglm.reading.budget import Budget
 from nbglm.reading.memory import default_budget, parse_memory
 from nbglm.reading.opening import open_counts
 from nbglm.results import NegBinResults
 from nbglm.scope import scope_of_caller
-from nbglm.status import GENE_STATUS
 from nbglm.weights import frequency_weights
 
 if TYPE_CHECKING:
     from anndata import AnnData
     from scipy import sparse
 
-__all__ = ["COMPILING", "fit_design", "fit_negbin"]
-
-COMPILING = (
-    "compiling, once after an installation or an upgrade; this takes about 20 s "
-    "(`nbglm warmup` does it ahead)"
-)
-
-_RANK_RULES = ("drop", "min_norm", "raise")
-_SILENT_BELOW = 1.0  # seconds
-
-
-def _refuse_aliased(problem: Problem, design: Design) -> None:
-    for predictor, kept in ((design.mean, problem.x_kept), (design.dispersion, problem.z_kept)):
-        if not kept.all():
-            names = [term for term, keep in zip(predictor.terms, kept, strict=True) if not keep]
-            msg = (
-                f"the {predictor.key} design has {len(names)} aliased columns, linear combinations "
-                f"of those before them: {some_of(names)}. Leave them out, or use "
-                f"rank_deficient='drop' (NaN for them) or 'min_norm'."
-            )
-            raise RankError(msg)
-
-
-def _fit_with_progress(
-    counts: Counts, problem: Problem, *, n_jobs: int | None, progress: bool | None
-) -> FitArrays:
-    from tqdm import tqdm
-
-    if will_compile() and (progress or (progress is None and sys.stderr.isatty())):
-        say(COMPILING)
-    parts = []
-    # By itself the bar shows up after a second, and only on a terminal.
-    with tqdm(
-        total=counts.n_genes,
-        desc="nbglm",
-        unit="gene",
-        delay=0.0 if progress else _SILENT_BELOW,
-        disable=None if progress is None else not progress,
-    ) as bar:
-        for part in fit_blocks(counts, problem, n_jobs):
-            parts.append(part)
-            bar.update(part.llf.size)
-    return FitArrays.concatenate(parts)
-
-
-def _report(results: NegBinResults, progress: bool | None) -> None:
-    """One line at the end, and at most one warning."""
-    words = results.status.value_counts()
-    statuses = ", ".join(f"{words[word]} {word}" for word in GENE_STATUS[::-1] if word in words)
-    if progress or (progress is None and results.seconds >= _SILENT_BELOW):
-        say(f"{len(results.status)} genes fitted in {results.seconds:.1f} s: {statuses}")
-        for line in results.column_lines:
-            say(line)
-    said = [results.counts.remark, offset_remark(results.design.offset)]
-    failed = results.gene_names[~results.arrays.converged]
-    if len(failed):
-        said.append(
-            f"{len(failed)} of {len(results.status)} genes did not converge: {some_of(failed)}. "
-            f"Their status is 'not_converged'; see results.status and results.explain(gene)."
-        )
-    said.append(few_clusters(results.cov, results.design, results.weights) or "")
-    if any(said):
-        warnings.warn(" ".join(filter(None, said)), NbglmWarning, stacklevel=4)
-
-
-def fit_design(
-    counts: Counts,
-    design: Design,
-    weights: NDArray[np.float64] | None,
-    cov: CovarianceRule,
-    *,
-    rank_deficient: str = "drop",
-    n_jobs: int | None = None,
-    progress: bool | None = False,
-    started: float | None = None,
-) -> NegBinResults:
-    """Fit every gene, once data and design are read.
-
-    Parameters
-    ----------
-    counts, design
-        Data and frozen design.
-    weights : ndarray or None, shape (cells,)
-        Frequency weights.
-    cov : CovarianceRule
-        Kind of covariance.
-    rank_deficient, n_jobs, progress
-        As in :func:`fit_negbin`.
-    started : float, optional
-        When the call began, for the time that the results report.
-
-    Returns
-    -------
-    NegBinResults
-
-    Raises
-    ------
-    RankError
-        If a design has aliased columns and ``rank_deficient="raise"``.
-    """
-    started = time.perf_counter() if started is None else started
-    check_choice("rank_deficient", rank_deficient, _RANK_RULES)
-    matrices = (design.mean.matrix, design.dispersion.matrix, design.offset, weights)
-    if progress is not False:
-        columns = len(design.mean.terms) + len(design.dispersion.terms)
-        said = cost_line(expected_cost(*matrices), columns, counts.n_genes)
-        if said:
-            say(said)
-    problem = make_problem(*matrices, minimum_norm=rank_deficient == "min_norm")
-    if rank_deficient == "raise":
-        _refuse_aliased(problem, design)
-    arrays = _fit_with_progress(counts, problem, n_jobs=n_jobs, progress=progress)
-    results = NegBinResults(
-        arrays=arrays,
-        design=design,
-        counts=counts,
-        weights=weights,
-        cov=cov,
-        rank_deficient=rank_deficient,
-        seconds=time.perf_counter() - started,
-    )
-    _report(results, progress)
-    return results
+__all__ = ["fit_negbin"]
 
 
 def fit_negbin(
@@ -278,7 +148,7 @@ def fit_negbin(
     'ok'
     """
     started = time.perf_counter()
-    check_choice("rank_deficient", rank_deficient, _RANK_RULES)
+    check_choice("rank_deficient", rank_deficient, RANK_RULES)
     check_progress(progress)
     wanted_jobs(n_jobs)  # refused now, not when the data are read
     memory = default_budget() if max_memory is None else parse_memory(max_memory)
@@ -292,6 +162,7 @@ def fit_negbin(
     budget = Budget(memory, sum(values.nbytes for values in designs))
     counts = read_table(table, budget, progress)
     return fit_design(
+        NegBinResults,
         counts,
         design,
         frequency,

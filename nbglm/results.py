@@ -250,7 +250,7 @@ class NegBinResults(FitInference):
         KeyError
             If there is no such gene.
         """
-        from nbglm.single.model import gene_results  # statsmodels is imported when it is needed
+        from nbglm.single.model import gene_results  # and statsmodels, when it is needed
 
         return gene_results(self, self._position(name))
 

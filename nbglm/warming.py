@@ -13,9 +13,10 @@ from joblib import parallel_config
 
 from nbglm.dispatch import check_progress, say
 from nbglm.exceptions import CacheError
+from nbglm.fitting import COMPILING
 from nbglm.kernelcache import ENTRIES, kept_in, must_compile
 from nbglm.likelihood import loglik
-from nbglm.negbin import COMPILING, fit_negbin
+from nbglm.negbin import fit_negbin
 
 __all__ = ["Warmup", "warmup"]
 

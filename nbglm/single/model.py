@@ -14,8 +14,8 @@ from nbglm.counts import Counts, read_counts
 from nbglm.design import Design, build_design
 from nbglm.dropping import of_genes
 from nbglm.exceptions import InputTypeError, check_choice
+from nbglm.fitting import fit_design
 from nbglm.inference import FitInference
-from nbglm.negbin import fit_design
 from nbglm.offset import offset_rules
 from nbglm.predictor import matrix_predictor
 from nbglm.scope import columns_of_formula, scope_of_caller
@@ -284,6 +284,7 @@ class NegBinModel(NegBinLikelihood):
             raise InputTypeError(msg)
         counts, design = self._data_and_design()
         tables = fit_design(
+            FitInference,
             counts,
             design,
             getattr(self, "weights", None),
