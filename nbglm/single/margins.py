@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from copy import copy
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +16,6 @@ from statsmodels.discrete.discrete_margins import DiscreteMargins
 
 from nbglm.exceptions import AlignmentError, OptionError, UnavailableError, check_choice
 from nbglm.single.likelihood import NegBinLikelihood
-
-if TYPE_CHECKING:
-    from nbglm.single.predictions import Predictions
 
 __all__ = ["Margins"]
 
@@ -89,7 +86,7 @@ class Margins(DiscreteMargins):
         ``at, method, atexog, dummy, count`` of ``get_margeff``.
     """
 
-    def __init__(self, fit: Predictions, options: tuple[Any, ...]) -> None:
+    def __init__(self, fit: Any, options: tuple[Any, ...]) -> None:
         self._fit = fit
         super().__init__(None, options)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,7 @@ from nbglm.likelihood import loglik, score
 from nbglm.prediction import predict
 from nbglm.quantities import embedded
 from nbglm.single.intervals import LinearPredictions, LogPredictions, Predicted
-from nbglm.single.likelihood import WHICH
+from nbglm.single.likelihood import WHICH, NegBinLikelihood
 from nbglm.single.newrows import (
     average_weights,
     counts_asked,
@@ -27,9 +27,6 @@ from nbglm.single.newrows import (
     offset_of_rows,
     row_index,
 )
-
-if TYPE_CHECKING:
-    from nbglm.single.model import NegBinModel
 
 __all__ = ["Predictions"]
 
@@ -39,7 +36,7 @@ FloatArray = NDArray[np.float64]
 class Predictions(CountResults):
     """What :class:`~nbglm.single.results.NegBinModelResults` predicts."""
 
-    model: NegBinModel
+    model: NegBinLikelihood
     gene_name: str
     status: str
     converged: bool

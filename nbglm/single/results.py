@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -20,12 +20,10 @@ from nbglm.explain import explain_gene
 from nbglm.genewise import own_table
 from nbglm.inference import FitInference
 from nbglm.levels import check_alpha
+from nbglm.single.likelihood import NegBinLikelihood
 from nbglm.single.refused import RefusedOfResults, refuse_unknown_options
 from nbglm.single.summaries import Summaries
 from nbglm.status import COEF_STATUS, GENE_STATUS
-
-if TYPE_CHECKING:
-    from nbglm.single.model import NegBinModel
 
 __all__ = ["NegBinModelResults", "NegBinModelResultsWrapper"]
 
@@ -40,7 +38,7 @@ class NegBinModelResults(RefusedOfResults, Summaries):
 
     Parameters
     ----------
-    model : NegBinModel
+    model : NegBinLikelihood
         Counts and designs.
     tables : FitInference
         The fit of this response alone.
@@ -48,7 +46,7 @@ class NegBinModelResults(RefusedOfResults, Summaries):
 
     _data_attr: list[str]
 
-    def __init__(self, model: NegBinModel, tables: FitInference) -> None:
+    def __init__(self, model: NegBinLikelihood, tables: FitInference) -> None:
         LikelihoodModelResults.__init__(
             self, model, tables.arrays.coef[0].copy(), normalized_cov_params=None, scale=1.0
         )
