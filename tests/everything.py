@@ -21,6 +21,7 @@ def data(cells):
     obs = pd.DataFrame({"x": rng.normal(size=cells), "g": np.arange(cells) % 3, "w": 1.0})
     obs["g"] = obs["g"].map({0: "a", 1: "b", 2: "c"})
     obs["donor"] = np.arange(cells) % 12
+    obs["many"] = [f"level {cell // 3}" for cell in range(cells)]
     mean = np.exp(1.0 + 0.3 * obs["x"].to_numpy())
     usual = rng.negative_binomial(2, 2 / (2 + mean[:, None]), (cells, 2))
     silent = np.where(obs["g"] == "c", 0, rng.poisson(mean))
@@ -75,6 +76,7 @@ def main(cells):
     for fit in fits(y, obs):
         use(fit, obs)
     nbglm.fit_negbin(y, "~ x + I(2 * x)", rank_deficient="min_norm", **quiet).to_frame()
+    nbglm.fit_negbin(y, {"mean": "~ many + x", "dispersion": "~ x"}, **quiet).to_frame()
     small, large = (nbglm.fit_negbin(y, formula, **quiet) for formula in ("~ x", "~ x + g"))
     nbglm.compare({"small": small, "large": large})
     nbglm.lr_test(large, small)

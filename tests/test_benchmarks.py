@@ -126,7 +126,7 @@ def test_missing_data_are_named_kindly(monkeypatch, tmp_path):
 
 def test_a_missing_package_is_a_row(monkeypatch, tmp_path):
     from benchmarks.peer_cases import PeerCase
-    from benchmarks.peer_fits import fit_by_r, fit_pydeseq2
+    from benchmarks.peer_fits import fit_by_r, fit_gamlss, fit_pydeseq2
     from benchmarks.peers import Peer, row_of
 
     counts = pd.DataFrame({"a": [0, 1, 3], "b": [2, 0, 1]})
@@ -135,7 +135,11 @@ def test_a_missing_package_is_a_row(monkeypatch, tmp_path):
     )
     monkeypatch.setattr("benchmarks.peer_fits.version_of", lambda _: None)
     monkeypatch.setenv("PATH", str(tmp_path))  # without Rscript
-    for fitted in (fit_pydeseq2(case, 1), fit_by_r("MASS")(case, 1, np.ones(2))):
+    for fitted in (
+        fit_gamlss(case, 1),
+        fit_pydeseq2(case, 1),
+        fit_by_r("MASS")(case, 1, np.ones(2)),
+    ):
         row = row_of(case, Peer("some", "call", lambda *_: None), fitted)
         assert row["status"] == "not installed"
         assert "ms" not in row

@@ -25,7 +25,7 @@ from benchmarks.timing import repeated
 from nbglm.counts import read_counts
 from nbglm.fit import FitArrays
 
-__all__ = ["Fitted", "fit_by_r", "fit_nbglm", "fit_pydeseq2", "fit_statsmodels"]
+__all__ = ["Fitted", "fit_by_r", "fit_gamlss", "fit_nbglm", "fit_pydeseq2", "fit_statsmodels"]
 
 SCRIPT = Path(__file__).with_name("peers.R")
 
@@ -102,6 +102,37 @@ def fit_statsmodels(case: PeerCase, runs: int, **options: object) -> Fitted:
         warnings.simplefilter("ignore")
         seconds, coef = repeated(fit, runs)
     return Fitted("measured", version_of("statsmodels"), seconds, coef[:, :-1], coef[:, -1:])
+
+
+def _one_of_gamlss(case: PeerCase, gene: str, options: dict[str, object]) -> np.ndarray:
+    """Coefficients of one gene; NaN where it raised an error. Its sigma is ``1 / size``."""
+    from gamlss import NBI, coef, gamlss
+
+    table = case.obs.assign(counts_of_gene=case.counts[gene].to_numpy())
+    formulas = {"formula": f"counts_of_gene {case.mean}", "sigma_formula": case.dispersion}
+    try:
+        fit = gamlss(**formulas, family=NBI(), data=table, trace=False, **options)
+        assert np.size(fit.vcov("se"))
+    except Exception:  # noqa: BLE001 - whatever happens is what it can do
+        return np.full(sum(design.shape[1] for design in case.designs()), math.nan)
+    of_mean, of_sigma = (np.ravel(coef(fit, part)) for part in ("mu", "sigma"))
+    return np.concatenate([of_mean, -of_sigma])
+
+
+def fit_gamlss(case: PeerCase, runs: int, **options: object) -> Fitted:
+    """Fit with gamlss for Python, gene by gene, standard errors included."""
+    version = version_of("gamlss")
+    if version is None:
+        return Fitted("not installed")
+
+    def fit() -> np.ndarray:
+        return np.stack([_one_of_gamlss(case, gene, options) for gene in case.counts])
+
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        seconds, coef = repeated(fit, runs)
+    p = case.designs()[0].shape[1]
+    return Fitted("measured", version, seconds, coef[:, :p], coef[:, p:])
 
 
 def _pydeseq2(case: PeerCase) -> tuple[np.ndarray, np.ndarray]:

@@ -16,7 +16,14 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.peer_cases import SHORT, PeerCase, logliks, pancreas_fits
-from benchmarks.peer_fits import Fitted, fit_by_r, fit_nbglm, fit_pydeseq2, fit_statsmodels
+from benchmarks.peer_fits import (
+    Fitted,
+    fit_by_r,
+    fit_gamlss,
+    fit_nbglm,
+    fit_pydeseq2,
+    fit_statsmodels,
+)
 from benchmarks.report import between, options_of, write_csv, write_markdown
 from benchmarks.timing import spread
 from nbglm.demo import SIMULATION_FORMULA, simulate_tutorial
@@ -63,6 +70,13 @@ PEERS = (
         "statsmodels",
         "fit(method='newton', maxiter=1000)",
         lambda case, runs, _: fit_statsmodels(case, runs, method="newton", maxiter=1000),
+    ),
+    Peer("gamlss", "NBI()", lambda case, runs, _: fit_gamlss(case, runs), varying=True),
+    Peer(
+        "gamlss",
+        "NBI(), c_crit=1e-8, n_cyc=200",
+        lambda case, runs, _: fit_gamlss(case, runs, c_crit=1e-8, n_cyc=200),
+        varying=True,
     ),
     Peer("MASS", "glm.nb", fit_by_r("MASS")),
     Peer("glmmTMB", "nbinom2, dispformula", fit_by_r("glmmTMB"), varying=True),
