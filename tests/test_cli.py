@@ -107,6 +107,7 @@ def test_output_that_cannot_be_written_is_said(file):
     assert done.stderr == "nbglm: the output cannot be written: No space left on device\n"
 
 
+@pytest.mark.slow
 def test_characters_that_the_terminal_lacks_are_said(file):
     adata = anndata.read_h5ad(file)
     adata.var_names = ["naïve", *adata.var_names[1:]]
@@ -123,6 +124,7 @@ def test_characters_that_the_terminal_lacks_are_said(file):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_interrupting_it_ends_with_130_and_no_traceback():
     # Tests that run in the background ignore Ctrl-C, and what they start with them.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)

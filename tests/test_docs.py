@@ -47,6 +47,7 @@ def test_every_block_is_tried_or_said_not_to_be():
     assert "not tested here" in (DOCS / "cluster.md").read_text()  # of the last one
 
 
+@pytest.mark.slow
 def test_backends(adata):
     code = blocks("cluster.md")["with joblib.parallel_config(n_jobs=8):  # or n_jobs=8 in the call"]
     names = {"joblib": joblib, "nbglm": nbglm, "adata": adata, "formula": "~ time"}

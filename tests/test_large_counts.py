@@ -195,6 +195,7 @@ def test_large_counts_far_from_their_means_have_finite_terms(y, eta, zeta):
         assert float(loglik(y, eta, zeta)) < 0.0
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(st.one_of(st.integers(0, 2047), counts), st.floats(-300.0, 700.0), st.floats(-700.0, 700.0))
 @example(2047, 116.6, -643.7)
@@ -309,6 +310,7 @@ def test_random_fits_end_at_the_maximum(seed):
     assert abs(results.llf["y"] - value) < 1e-7
 
 
+@pytest.mark.slow
 def test_both_forms_agree_where_both_have_their_digits(rng):
     # One cell of 10 million turns the gene to the form for large counts; its own term is constant.
     n = 300

@@ -55,6 +55,7 @@ def test_log_likelihood_is_exact(y, eta, zeta):
     assert error <= 4e-15 * magnitude(y, eta, zeta)
 
 
+@pytest.mark.slow
 @settings(max_examples=1500, deadline=None)
 @given(counts, etas, zetas)
 @example(1, -15.0, -6.0)

@@ -77,6 +77,7 @@ def assert_same_bits(one, other):
         np.testing.assert_array_equal(getattr(one.arrays, name), getattr(other.arrays, name))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["threading", "loky", "dask"])
 def test_every_backend_gives_the_same_bits(name, data, reference, request):
     counts, obs = data

@@ -133,6 +133,7 @@ def test_strata_change_nothing_with_size_factors_and_weights(rng, monkeypatch):
     check_same(*both, open_genes={"nothing"})
 
 
+@pytest.mark.slow
 def test_strata_change_no_smallest_coefficients(rng, monkeypatch):
     obs, table = cells(rng)
     obs["same"] = obs["level"]
@@ -147,6 +148,7 @@ def test_strata_change_no_smallest_coefficients(rng, monkeypatch):
     )
 
 
+@pytest.mark.slow
 def test_strata_change_no_test_no_interval_and_no_prediction(rng, monkeypatch):
     obs, table = cells(rng)
     args = (obs, table[["full", "gaps", "sparse"]], "~ level + x", "~ batch")

@@ -334,6 +334,7 @@ def test_counts_that_changed_after_the_fit_are_noticed(data):
         assert len(fit.anova()) == counts.shape[1]
 
 
+@pytest.mark.slow
 def test_a_table_of_all_genes_is_copied_in_no_time(rng):
     """A fit of 20,000 genes must still be read in a loop over some hundred of them."""
     counts = rng.negative_binomial(0.5, 0.1, size=(30, 20_000))
