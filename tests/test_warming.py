@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import nbglm
@@ -158,3 +159,35 @@ def test_a_copy_of_the_same_sources_need_not_compile(folder):
     for path in (folder / "nbglm").rglob("*.py"):  # as the layers of an image do to it
         os.utime(path, (1_700_000_000, 1_700_000_000))
     assert process(folder, "-c", SMALL).stdout.split()[:2] == ["False", "0"]
+
+
+@pytest.mark.slow
+def test_after_an_upgrade_kernels_are_compiled_again_and_nothing_else_does_that(folder):
+    def must():
+        return process(folder, "-c", SMALL).stdout.split()[:2]
+
+    assert must() == ["True", "1"]
+    (folder / "nbglm" / "counts.py").write_text("# no kernel\n")
+    assert must() == ["False", "0"]
+    formulas = folder / "nbglm" / "elementary.py"  # of kernels that others contain
+    formulas.write_text(formulas.read_text() + "\n# a new version\n")
+    assert must() == ["True", "1"]
+    for code in (folder / "nbglm" / "__pycache__").glob("expected._fill-*.nbc"):
+        code.unlink()  # which the index still names
+    assert must() == ["True", "1"]
+    assert must() == ["False", "0"]
+
+
+@pytest.mark.parametrize("cold", [True, False])
+def test_a_fit_says_that_it_compiles_only_if_it_will(monkeypatch, capsys, cold):
+    monkeypatch.setattr("nbglm.fitting.will_compile", lambda: cold)
+    nbglm.fit_negbin(np.array([[1], [4], [2]]), "~ 1", progress=True)
+    assert ("`nbglm warmup` does it ahead" in capsys.readouterr().err) == cold
+
+
+@pytest.mark.parametrize("cold", [True, False])
+def test_a_warmup_says_that_it_compiles_only_if_it_will(monkeypatch, capsys, cold):
+    monkeypatch.setattr("nbglm.warming.must_compile", lambda _: cold)
+    done = nbglm.warmup(progress=True)
+    assert (done.compiled > 0) == cold
+    assert ("this takes about" in capsys.readouterr().err) == cold
