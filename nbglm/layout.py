@@ -22,6 +22,8 @@ __all__ = ["Layout", "make_layout", "matrix_shape", "weight_unit", "with_weights
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
+_HASHING = 96  # bytes a row, more than pandas needs to number them
+
 
 class Layout(NamedTuple):
     """The distinct design rows, sorted so that rows with the same dispersion stand together.
@@ -133,6 +135,8 @@ class Layout(NamedTuple):
 def _distinct_rows(table: FloatArray) -> tuple[IntArray, IntArray]:
     """First occurrence of each distinct row, and for every row which of them it is."""
     number = np.zeros(table.shape[0], dtype=np.int64)
+    # Where memory is used up, numpy says so, whereas pandas' tables end the process.
+    np.empty(_HASHING * table.shape[0], dtype=np.uint8)
     for column in table.T:
         # One column after the other, by hashing: what is equal so far gets a common number.
         codes, levels = pd.factorize(column)
