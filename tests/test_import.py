@@ -1,7 +1,9 @@
 """What ``import nbglm`` loads, and what the package says that it has."""
 
+import ast
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -65,3 +67,19 @@ def test_modules_are_found_without_an_import_of_their_own():
     code = "import nbglm; print(nbglm.counts.__name__, nbglm.single.__name__)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "nbglm.counts nbglm.single\n"
+
+
+def test_checkers_of_types_find_names_where_they_are_imported_from():
+    tree = ast.parse(Path(nbglm.__file__).read_text())
+    (block,) = (
+        node.body
+        for node in tree.body
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+    )
+    told = {
+        alias.name: node.module
+        for node in block
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert told == nbglm._HOMES
