@@ -181,3 +181,18 @@ def test_columns_of_numbers_are_not_looked_at_one_by_one(monkeypatch):
         assert (read_counts(frame).block(0, 3).counts == 1.0).all()
     values = np.array([[1.0, 0.0], [2.0, 5.0]])
     assert np.shares_memory(read_counts(pd.DataFrame(values, copy=False)).matrix, values)
+
+
+def test_columns_of_several_dtypes_keep_their_values():
+    kinds = ("int64", "float32", "uint64", "bool", "int8", "float64")
+    frame = pd.DataFrame({kind: np.array([0, 1, 1]).astype(kind) for kind in kinds})
+    counts = read_counts(frame)
+    assert all(counts.gene(k).tolist() == [0.0, 1.0, 1.0] for k in range(len(kinds)))
+    largest = 2**53 - 1
+    frame["int64"] = frame["uint64"] = [0, largest, 1]
+    assert read_counts(frame).gene(2)[1] == largest
+    for kind, bad in (("int64", largest + 2), ("uint64", 2**64 - 1), ("int8", -1)):
+        spoilt = frame.astype({"uint64": "uint64"})
+        spoilt.loc[1, kind] = np.array(bad).astype(kind)
+        with pytest.raises(nbglm.CountsError, match=f"not counts: '{kind}'"):
+            read_counts(spoilt)

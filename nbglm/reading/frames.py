@@ -82,6 +82,8 @@ def matrix_of_frame(table: pd.DataFrame) -> Any:
     only = next(iter(dtypes))
     if len(dtypes) == 1 and isinstance(only, np.dtype) and only.kind != "O":
         return table.to_numpy()
+    if all(isinstance(dtype, np.dtype) and dtype.kind in "biuf" for dtype in dtypes):
+        return table.to_numpy(dtype=np.float64)
     # pandas would make objects of some dtypes, and round large integers beside floats.
     floats = np.empty(table.shape)
     for k in range(table.shape[1]):
