@@ -34,7 +34,7 @@ from nbglm.exceptions import (
 )
 
 if TYPE_CHECKING:
-    from nbglm.comparison import compare, lr_test
+    from nbglm.inference.comparison import compare, lr_test
     from nbglm.negbin import fit_negbin
     from nbglm.results import NegBinResults
     from nbglm.simulator import NegBinRegressionSimulator
@@ -70,9 +70,9 @@ _HOMES = {
     "NegBinModel": "nbglm.single.model",
     "NegBinRegressionSimulator": "nbglm.simulator",
     "NegBinResults": "nbglm.results",
-    "compare": "nbglm.comparison",
+    "compare": "nbglm.inference.comparison",
     "fit_negbin": "nbglm.negbin",
-    "lr_test": "nbglm.comparison",
+    "lr_test": "nbglm.inference.comparison",
     "warmup": "nbglm.warming",
 }
 

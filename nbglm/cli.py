@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from nbglm import __version__
-from nbglm.dispatch import wanted_jobs
 from nbglm.exceptions import NbglmError
+from nbglm.parallel.blocks import wanted_jobs
 
 __all__ = ["main"]
 

@@ -10,17 +10,17 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from nbglm.climb import will_compile
-from nbglm.clusters import CovarianceRule, few_clusters
-from nbglm.cost import cost_line, expected_cost
-from nbglm.counts import Counts
-from nbglm.design import Design
-from nbglm.dispatch import say
+from nbglm.counts.table import Counts
+from nbglm.design.design import Design
+from nbglm.design.offset import offset_remark
 from nbglm.exceptions import NbglmWarning, RankError, check_choice, some_of
-from nbglm.fit import FitArrays, fit_blocks
-from nbglm.fitted import FittedGenes
-from nbglm.offset import offset_remark
-from nbglm.problem import Problem, make_problem
+from nbglm.fit.clusters import CovarianceRule, few_clusters
+from nbglm.fit.genes import FitArrays, fit_blocks
+from nbglm.inference.fitted import FittedGenes
+from nbglm.parallel.blocks import say
+from nbglm.problem.cost import cost_line, expected_cost
+from nbglm.problem.problem import Problem, make_problem
+from nbglm.search.climb import will_compile
 from nbglm.status import GENE_STATUS
 
 __all__ = ["COMPILING", "RANK_RULES", "fit_design"]
@@ -107,7 +107,8 @@ def fit_design(
     Parameters
     ----------
     kind : type
-        Class of the results: :class:`~nbglm.fitted.FittedGenes` or a class that builds on it.
+        Class of the results: :class:`~nbglm.inference.fitted.FittedGenes` or a class that builds on
+        it.
     counts, design
         Data and frozen design.
     weights : ndarray or None, shape (cells,)

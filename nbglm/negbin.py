@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from nbglm.clusters import covariance_rule
-from nbglm.counts import read_table
-from nbglm.design import build_design
-from nbglm.dispatch import check_progress, wanted_jobs
+from nbglm.counts.budget import Budget
+from nbglm.counts.opening import open_counts
+from nbglm.counts.table import read_table
+from nbglm.design.design import build_design
+from nbglm.design.scope import scope_of_caller
+from nbglm.design.weights import frequency_weights
 from nbglm.exceptions import check_choice
+from nbglm.fit.clusters import covariance_rule
 from nbglm.fitting import RANK_RULES, fit_design
-from nbglm.reading.budget import Budget
-from nbglm.reading.memory import default_budget, parse_memory
-from nbglm.reading.opening import open_counts
+from nbglm.memory import default_budget, parse_memory
+from nbglm.parallel.blocks import check_progress, wanted_jobs
 from nbglm.results import NegBinResults
-from nbglm.scope import scope_of_caller
-from nbglm.weights import frequency_weights
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -11,17 +11,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nbglm.dropping import of_genes, without_data
-from nbglm.estimates import predict_intervals
+from nbglm.counts.genewise import Components
 from nbglm.exceptions import AlignmentError, OptionError
-from nbglm.explain import explain_gene
-from nbglm.genewise import Components
-from nbglm.inference import FitInference
-from nbglm.levels import check_interval
-from nbglm.prediction import predict
-from nbglm.sampling import Seed
-from nbglm.selection import gene_positions
-from nbglm.simulation import simulate
+from nbglm.fit.prediction import predict
+from nbglm.inference.dropping import of_genes, without_data
+from nbglm.inference.estimates import predict_intervals
+from nbglm.inference.explain import explain_gene
+from nbglm.inference.levels import check_interval
+from nbglm.inference.methods import FitInference
+from nbglm.inference.selection import gene_positions
+from nbglm.simulate.draws import Seed
+from nbglm.simulate.samples import simulate
 from nbglm.status import GENE_STATUS
 
 if TYPE_CHECKING:
@@ -43,9 +43,10 @@ class NegBinResults(FitInference):
     ``gamma`` is ``-log(alpha)`` of statsmodels and the dispersion coefficient of glmmTMB's
     ``nbinom2``. Made by :func:`nbglm.fit_negbin`.
 
-    Its tables are described at :class:`nbglm.fitted.FittedGenes` and
-    :class:`nbglm.tables.FitTables`, its intervals and tests at
-    :class:`nbglm.intervals.FitIntervals` and :class:`nbglm.inference.FitInference`.
+    Its tables are described at :class:`nbglm.inference.fitted.FittedGenes` and
+    :class:`nbglm.inference.tables.FitTables`, its intervals and tests at
+    :class:`nbglm.inference.intervals.FitIntervals` and
+    :class:`nbglm.inference.methods.FitInference`.
     """
 
     def __repr__(self) -> str:
@@ -210,7 +211,7 @@ class NegBinResults(FitInference):
         seed : int, SeedSequence, Generator or None
             Each gene has a random stream of its own, keyed by its name, so a seed gives the same
             draws for any `n_jobs` and any subset of genes. A Generator is advanced by four
-            integers, a SeedSequence is not changed; see :func:`nbglm.sampling.seed_entropy`.
+            integers, a SeedSequence is not changed; see :func:`nbglm.simulate.draws.seed_entropy`.
         n_jobs : int, optional
             As joblib understands it.
 

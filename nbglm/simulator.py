@@ -11,7 +11,7 @@ import pandas as pd
 from nbglm.exceptions import InputTypeError, UnavailableError, did_you_mean
 from nbglm.negbin import fit_negbin
 from nbglm.results import NegBinResults
-from nbglm.sampling import Seed
+from nbglm.simulate.draws import Seed
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 from joblib import parallel_config
 
-from nbglm.dispatch import check_progress, say
 from nbglm.exceptions import CacheError
 from nbglm.fitting import COMPILING
-from nbglm.kernelcache import ENTRIES, kept_in, must_compile
-from nbglm.likelihood import loglik
+from nbglm.kernels.kernelcache import ENTRIES, kept_in, must_compile
+from nbglm.kernels.likelihood import loglik
 from nbglm.negbin import fit_negbin
+from nbglm.parallel.blocks import check_progress, say
 
 __all__ = ["Warmup", "warmup"]
 

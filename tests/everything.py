@@ -12,7 +12,7 @@ import pandas as pd
 from scipy.stats import nbinom
 
 import nbglm
-from nbglm.kernelcache import ENTRIES
+from nbglm.kernels.kernelcache import ENTRIES
 
 
 def data(cells):

@@ -1,101 +1,91 @@
-"""The map in CONTRIBUTING.md is true: every module is in it, and imports only from above."""
+"""The map in CONTRIBUTING.md and the listings of the folders are true, and imports come from above.
+
+Imports inside functions, and those for type checkers alone, count like all others.
+"""
 
 import ast
 import re
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "nbglm"
 
 
-def rooms():
-    """Number of the line of each module."""
+def listed(lines):
+    """Number of the line on which each name of a listing stands."""
+    names = [re.split(r"\s{2,}", line.strip())[0].split() for line in lines]
+    return {name.rstrip("/"): number for number, line in enumerate(names) for name in line}
+
+
+def floors():
+    """Folders and single modules of the package, by their lines in the map."""
     text = (ROOT / "CONTRIBUTING.md").read_text()
-    listing = text.split("## The map")[1].split("\n## ")[0]
-    lines = [line[4:34].split() for line in listing.splitlines() if line.startswith("    ")]
-    return {name.rstrip("/"): number for number, names in enumerate(lines) for name in names}
+    chapter = text.split("## The map")[1].split("\n## ")[0]
+    return listed([line for line in chapter.splitlines() if line.startswith("    ")])
 
 
-def imported(path):
-    """Modules of the package that a module imports when it is loaded."""
-    for node in ast.parse(path.read_text()).body:
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("nbglm."):
-            yield node.module.removeprefix("nbglm.")
+def rooms(folder):
+    """Modules of a folder, by their lines in its docstring."""
+    text = ast.get_docstring(ast.parse((folder / "__init__.py").read_text()))
+    return listed(text.splitlines()[2:])
 
 
 def modules():
-    """Modules by their names, those of subpackages as ``package.module``."""
-    package = ROOT / "nbglm"
-    paths = [*package.glob("*.py"), *package.glob("*/*.py")]
-    named = {".".join(path.relative_to(package).with_suffix("").parts): path for path in paths}
-    return {name: path for name, path in named.items() if not name.endswith("__init__")}
+    """Modules by their names within the package, such as ``fit.genes``."""
+    paths = [path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py"]
+    return {".".join(path.relative_to(PACKAGE).with_suffix("").parts): path for path in paths}
 
 
-def test_every_module_has_its_room():
-    there = {path.stem for path in (ROOT / "nbglm").glob("*.py")}
-    there |= {path.name for path in (ROOT / "nbglm").iterdir() if (path / "__init__.py").exists()}
-    assert set(rooms()) == there - {"__init__"}
+def folders():
+    return [path.parent for path in PACKAGE.glob("*/__init__.py")]
+
+
+def imported(path):
+    """Modules of the package that a module imports, wherever it does so."""
+    there = modules()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "nbglm":
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}".removeprefix("nbglm.")
+                name = whole if whole in there else node.module.removeprefix("nbglm.")
+                if name in there:
+                    yield name
+
+
+def test_every_folder_and_module_is_listed_where_it_is():
+    top = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__"}
+    assert set(floors()) == top | {folder.name for folder in folders()}
+    for folder in folders():
+        assert set(rooms(folder)) == {path.stem for path in folder.glob("*.py")} - {"__init__"}
 
 
 def test_imports_come_from_above():
-    line = rooms()
+    floor = floors()
+    inside = {folder.name: rooms(folder) for folder in folders()}
     for here, path in modules().items():
-        top = here.split(".")[0]
-        wrong = [name for name in imported(path) if line[name.split(".")[0]] > line[top]]
-        assert not wrong, f"{here} imports {wrong}"
+        folder, _, room = here.partition(".")
+        for name in imported(path):
+            other, _, module = name.partition(".")
+            assert floor[other] <= floor[folder], f"{here} imports {name}"
+            if room and other == folder:
+                assert inside[folder][module] <= inside[folder][room], f"{here} imports {name}"
 
 
-def test_imports_in_subpackages_come_from_above():
-    for package in (ROOT / "nbglm").glob("*/__init__.py"):
-        text = ast.get_docstring(ast.parse(package.read_text()))
-        lines = [re.split(r"\s{2,}", line)[0].split() for line in text.splitlines()[2:]]
-        line = {name: number for number, names in enumerate(lines) for name in names}
-        inside = {path.stem for path in package.parent.glob("*.py")} - {"__init__"}
-        assert set(line) == inside
-        for name in inside:
-            for other in imported(package.parent / f"{name}.py"):
-                folder, _, module = other.partition(".")
-                if folder == package.parent.name:
-                    assert line[module] <= line[name], f"{name} imports {module}"
+def test_no_imports_go_in_circles():
+    for level in (0, 1):  # of folders, and of modules
+        graph = {}
+        for here, path in modules().items():
+            names = [name if level else name.split(".")[0] for name in (here, *imported(path))]
+            graph.setdefault(names[0], set()).update(set(names[1:]) - {names[0]})
+        assert list(TopologicalSorter(graph).static_order())
+
+
+def test_tests_stand_in_the_folder_of_what_they_test():
+    known = {folder.name for folder in folders()} | {"system", "__pycache__"}
+    assert {path.name for path in (ROOT / "tests").iterdir() if path.is_dir()} <= known
 
 
 def test_readme_commands_are_there():
     text = (ROOT / "README.md").read_text()
     assert len(re.findall(r"^    pip install .*pytest$", text, flags=re.MULTILINE)) == 1
-
-
-def sessions():
-    """Commands of each session of nox, which need not be installed."""
-    functions = ast.parse((ROOT / "noxfile.py").read_text()).body
-    return {
-        function.name: [
-            " ".join(word.value for word in call.args if isinstance(word, ast.Constant))
-            for call in ast.walk(function)
-            if isinstance(call, ast.Call) and ast.unparse(call.func) == "session.run"
-        ]
-        for function in functions
-        if isinstance(function, ast.FunctionDef)
-    }
-
-
-def test_the_readme_runs_what_the_sessions_run():
-    text = (ROOT / "README.md").read_text()
-    command = re.search(r"^    pip install .*pytest$", text, flags=re.MULTILINE)[0]
-    parts = [part.strip() for part in command.split("&&")[1:]]
-    found = sessions()
-    assert parts[:-1] == found["lint"] + found["types"]
-    assert parts[-1] == "pytest"  # which leaves nothing out
-    assert found["tests"] + found["slow"] == ["pytest -m not slow", "pytest -m slow"]
-
-
-def test_sessions_and_hooks_are_the_documented_ones():
-    text = (ROOT / "CONTRIBUTING.md").read_text()
-    assert set(re.findall(r"nox -s (\w+)", text)) == set(sessions())
-    hooks = (ROOT / ".pre-commit-config.yaml").read_text()
-    assert re.findall(r"entry: nox -s (\w+)", hooks) == ["lint", "types"]
-
-
-def test_files_that_the_map_of_new_code_names_are_there():
-    text = (ROOT / "CONTRIBUTING.md").read_text()
-    named = set(re.findall(r"`((?:nbglm|tests|validation|docs)/[\w/]+\.\w+)`", text))
-    assert len(named) > 10
-    assert {name for name in named if not (ROOT / name).exists()} == set()

@@ -12,7 +12,7 @@ import pytest
 import nbglm
 from nbglm import cli
 from nbglm.exceptions import CacheError, InputTypeError
-from nbglm.kernelcache import ENTRIES, kept_in, must_compile
+from nbglm.kernels.kernelcache import ENTRIES, kept_in, must_compile
 from nbglm.warming import Warmup
 
 EVERYTHING = Path(__file__).with_name("everything.py")
@@ -46,7 +46,7 @@ def test_nothing_is_compiled_after_a_warmup(folder):
     assert first.returncode == 0, first.stderr
     assert "kernels compiled in" in first.stderr
     assert str(cache) in first.stderr
-    will = "from nbglm.climb import will_compile; print(will_compile())"
+    will = "from nbglm.search.climb import will_compile; print(will_compile())"
     assert process(folder, "-c", will).stdout == "True\n"
     assert process(folder, "-c", will, NUMBA_CACHE_DIR=str(cache)).stdout == "False\n"
     kept = set(cache.rglob("*.nb?"))
@@ -106,8 +106,8 @@ def test_a_cache_that_keeps_nothing_is_said(monkeypatch, capsys):
 
 
 SMALL = """
-from nbglm.expected import _fill, expected_size_information
-from nbglm.kernelcache import kept_in, must_compile
+from nbglm.kernels.expected import _fill, expected_size_information
+from nbglm.kernels.kernelcache import kept_in, must_compile
 before = must_compile(_fill)
 expected_size_information(0.0, 0.0)
 print(before, sum(_fill.stats.cache_misses.values()), kept_in(_fill))

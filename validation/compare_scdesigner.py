@@ -15,7 +15,7 @@ import pandas as pd
 from cases import pancreas_cases
 
 import nbglm
-from nbglm.likelihood import loglik
+from nbglm.kernels.likelihood import loglik
 
 STORED = Path(__file__).resolve().parent / "references" / "scdesigner.csv"
 TUTORIAL_PYY = (1.768, 2.056)  # printed mean coefficients; its dispersion is not printed

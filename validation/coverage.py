@@ -32,7 +32,7 @@ import pandas as pd
 from joblib import Parallel, delayed
 
 import nbglm
-from nbglm.expected import expected_size_information
+from nbglm.kernels.expected import expected_size_information
 
 CELLS = (50, 200, 1000, 5000)
 MEANS = (0.1, 1.0, 10.0, 100.0)

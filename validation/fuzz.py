@@ -21,8 +21,8 @@ from joblib import Parallel, delayed
 from scipy.optimize import minimize
 
 import nbglm
-from nbglm.basis import orthonormal_basis
-from nbglm.likelihood import loglik, score
+from nbglm.kernels.likelihood import loglik, score
+from nbglm.problem.basis import orthonormal_basis
 
 LOGLIK_SLACK = 1e-6
 

@@ -32,7 +32,7 @@ from scipy.optimize import minimize
 from scipy.special import chdtri
 
 import nbglm
-from nbglm.likelihood import loglik, score
+from nbglm.kernels.likelihood import loglik, score
 
 CUT = float(chdtri(1, 0.05))
 SLACK = 1e-4

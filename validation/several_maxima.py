@@ -19,9 +19,9 @@ from fuzz import random_data
 from sparse_cells import sparse_cells
 
 import nbglm
-from nbglm.climb import climb_block
-from nbglm.coarse import Coarse
-from nbglm.start import Search, gamma_starts
+from nbglm.problem.coarse import Coarse
+from nbglm.problem.start import Search, gamma_starts
+from nbglm.search.climb import climb_block
 
 APART = 1e-3
 MAX_EVALUATIONS = 300

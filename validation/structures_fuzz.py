@@ -34,7 +34,7 @@ import numpy as np
 from scipy import sparse
 
 import nbglm
-from nbglm.counts import read_counts
+from nbglm.counts.table import read_counts
 
 OUTCOMES = ("equals the dense answer", "refused with CountsError", "neither", "crashed")
 FAR = (10**6, 2**31 - 1, 2**40)

@@ -13,8 +13,8 @@ from scipy.special import polygamma
 from statsmodels.discrete.discrete_model import CountModel
 
 from nbglm.exceptions import OptionError, UnavailableError
-from nbglm.expected import expected_mean_information, expected_size_information
-from nbglm.likelihood import loglik, score
+from nbglm.kernels.expected import expected_mean_information, expected_size_information
+from nbglm.kernels.likelihood import loglik, score
 from nbglm.single.refused import RefusedOfModel
 
 __all__ = ["Derivatives"]

@@ -11,7 +11,7 @@ from statsmodels.base._prediction_inference import (
     PredictionResultsMonotonic,
 )
 
-from nbglm.levels import check_alpha
+from nbglm.inference.levels import check_alpha
 
 __all__ = ["LinearPredictions", "LogPredictions", "Predicted"]
 

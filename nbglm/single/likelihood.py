@@ -9,9 +9,9 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from statsmodels.discrete.discrete_model import DiscreteModel
 
+from nbglm.design.offset import check_offset_scale
 from nbglm.exceptions import AlignmentError, check_choice
-from nbglm.likelihood import loglik
-from nbglm.offset import check_offset_scale
+from nbglm.kernels.likelihood import loglik
 from nbglm.single.derivatives import Derivatives
 from nbglm.single.newrows import counts_asked, design_rows
 from nbglm.single.rows import (
@@ -206,7 +206,7 @@ class NegBinLikelihood(Derivatives):
         -------
         scipy.stats.rv_frozen
         """
-        from nbglm.distribution import negbin
+        from nbglm.simulate.distribution import negbin
 
         mean = self.predict(params, exog, exposure, offset)
         size = self.predict(params, exog, which="dispersion", exog_dispersion=exog_dispersion)

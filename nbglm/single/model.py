@@ -9,17 +9,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from nbglm.clusters import covariance_rule
-from nbglm.counts import Counts, read_counts
-from nbglm.design import Design, build_design
-from nbglm.dropping import of_genes
+from nbglm.counts.table import Counts, read_counts
+from nbglm.design.design import Design, build_design
+from nbglm.design.offset import offset_rules
+from nbglm.design.predictor import matrix_predictor
+from nbglm.design.scope import columns_of_formula, scope_of_caller
+from nbglm.design.sides import require_text
+from nbglm.design.weights import frequency_weights
 from nbglm.exceptions import InputTypeError, check_choice
+from nbglm.fit.clusters import covariance_rule
 from nbglm.fitting import fit_design
-from nbglm.inference import FitInference
-from nbglm.offset import offset_rules
-from nbglm.predictor import matrix_predictor
-from nbglm.scope import columns_of_formula, scope_of_caller
-from nbglm.sides import require_text
+from nbglm.inference.dropping import of_genes
+from nbglm.inference.methods import FitInference
 from nbglm.single.likelihood import PREFIX, NegBinLikelihood
 from nbglm.single.reading import (
     complete_rows,
@@ -30,7 +31,6 @@ from nbglm.single.reading import (
 )
 from nbglm.single.refused import refuse_unknown_options
 from nbglm.single.results import NegBinModelResults, NegBinModelResultsWrapper
-from nbglm.weights import frequency_weights
 
 __all__ = ["NegBinModel", "gene_results"]
 

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from nbglm.design.offset import cell_values
+from nbglm.design.reals import as_real
 from nbglm.exceptions import AlignmentError, OptionError
-from nbglm.offset import cell_values
-from nbglm.reals import as_real
 
 __all__ = ["average_weights", "counts_asked", "design_rows", "offset_of_rows", "row_index"]
 

@@ -11,13 +11,13 @@ import pandas as pd
 from numpy.typing import NDArray
 from statsmodels.discrete.discrete_model import CountResults
 
-from nbglm.contrasts import estimable
 from nbglm.exceptions import AlignmentError, OptionError, UnavailableError, check_choice
-from nbglm.hypotheses import distinct_rows
-from nbglm.inference import FitInference
-from nbglm.likelihood import loglik, score
-from nbglm.prediction import predict
-from nbglm.quantities import embedded
+from nbglm.fit.contrasts import estimable
+from nbglm.fit.prediction import predict
+from nbglm.inference.hypotheses import distinct_rows
+from nbglm.inference.methods import FitInference
+from nbglm.inference.quantities import embedded
+from nbglm.kernels.likelihood import loglik, score
 from nbglm.single.intervals import LinearPredictions, LogPredictions, Predicted
 from nbglm.single.likelihood import WHICH, NegBinLikelihood
 from nbglm.single.newrows import (
@@ -151,7 +151,7 @@ class Predictions(CountResults):
         )
         mean, size = self._mean_and_size(x, z, total)
         if which == "prob":
-            from nbglm.distribution import negbin
+            from nbglm.simulate.distribution import negbin
 
             y = self._counts_asked(y_values)
             return pd.DataFrame(negbin.pmf(y, mean[:, None], size[:, None]), index, y)
@@ -311,7 +311,7 @@ class Predictions(CountResults):
         scipy.stats.rv_frozen
             A size of infinity is the Poisson, a mean of 0 the constant 0.
         """
-        from nbglm.distribution import negbin
+        from nbglm.simulate.distribution import negbin
 
         x, z, total, _ = self._rows(exog, exog_dispersion, offset, exposure, transform=transform)
         return negbin(*self._mean_and_size(x, z, total))

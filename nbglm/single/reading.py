@@ -14,7 +14,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nbglm.columns import column_of_obs, kind_of_column
+from nbglm.design.columns import column_of_obs, kind_of_column
+from nbglm.design.formula import prepare_formula
+from nbglm.design.labels import quoted
+from nbglm.design.notation import shown
+from nbglm.design.offset import cell_values
+from nbglm.design.predictor import build_predictor
+from nbglm.design.rowvalues import column_of
+from nbglm.design.scope import Scope, columns_of_formula
+from nbglm.design.sides import require_text, split_sides
+from nbglm.design.terms import single_expression
 from nbglm.exceptions import (
     AlignmentError,
     FormulaError,
@@ -22,15 +31,6 @@ from nbglm.exceptions import (
     UnknownNameError,
     some_of,
 )
-from nbglm.formula import prepare_formula
-from nbglm.labels import quoted
-from nbglm.notation import shown
-from nbglm.offset import cell_values
-from nbglm.predictor import build_predictor
-from nbglm.rowvalues import column_of
-from nbglm.scope import Scope, columns_of_formula
-from nbglm.sides import require_text, split_sides
-from nbglm.terms import single_expression
 
 __all__ = [
     "Response",

@@ -14,12 +14,12 @@ from statsmodels.base.model import LikelihoodModelResults
 from statsmodels.base.wrapper import populate_wrapper
 from statsmodels.discrete.discrete_model import CountResultsWrapper
 
-from nbglm.dropping import without_data
+from nbglm.counts.genewise import own_table
 from nbglm.exceptions import OptionError, check_choice
-from nbglm.explain import explain_gene
-from nbglm.genewise import own_table
-from nbglm.inference import FitInference
-from nbglm.levels import check_alpha
+from nbglm.inference.dropping import without_data
+from nbglm.inference.explain import explain_gene
+from nbglm.inference.levels import check_alpha
+from nbglm.inference.methods import FitInference
 from nbglm.single.likelihood import NegBinLikelihood
 from nbglm.single.refused import RefusedOfResults, refuse_unknown_options
 from nbglm.single.summaries import Summaries

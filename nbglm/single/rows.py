@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from scipy import sparse
 from statsmodels.tools.sm_exceptions import MissingDataError
 
+from nbglm.design.labels import match_parts
+from nbglm.design.offset import cell_values
+from nbglm.design.reals import as_real
+from nbglm.design.weights import frequency_weights
 from nbglm.exceptions import AlignmentError, InputTypeError, did_you_mean, some_of
-from nbglm.labels import match_parts
-from nbglm.offset import cell_values
-from nbglm.reals import as_real
-from nbglm.weights import frequency_weights
 
 __all__ = [
     "check_kinds",

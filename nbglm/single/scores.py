@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from nbglm.design.labels import match_rows
 from nbglm.exceptions import (
     AlignmentError,
     HypothesisError,
@@ -19,9 +20,8 @@ from nbglm.exceptions import (
     did_you_mean,
     some_of,
 )
-from nbglm.labels import match_rows
-from nbglm.pvalues import chi2_tail
-from nbglm.scoretest import score_statistics
+from nbglm.inference.pvalues import chi2_tail
+from nbglm.inference.scoretest import score_statistics
 from nbglm.single.diagnostics import Diagnostics
 
 __all__ = ["ScoreTest", "ScoreTests"]

@@ -11,7 +11,7 @@ from statsmodels.base.model import LikelihoodModelResults
 from statsmodels.iolib.summary import Summary, summary_params, summary_params_frame
 
 from nbglm.exceptions import OptionError, UnavailableError
-from nbglm.levels import check_alpha
+from nbglm.inference.levels import check_alpha
 from nbglm.single.likelihood import PREFIX
 from nbglm.single.testing import Tests
 

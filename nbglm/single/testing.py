@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from statsmodels.base.model import LikelihoodModelResults
 from statsmodels.stats.contrast import ContrastResults, WaldTestResults
 
+from nbglm.design.predictor import matrix_predictor
 from nbglm.exceptions import (
     AlignmentError,
     HypothesisError,
@@ -23,11 +24,10 @@ from nbglm.exceptions import (
     did_you_mean,
     some_of,
 )
-from nbglm.hypotheses import combinations_of, contrast_tests, wald_test
-from nbglm.predictor import matrix_predictor
+from nbglm.inference.hypotheses import combinations_of, contrast_tests, wald_test
+from nbglm.inference.statements import Hypothesis, read_hypothesis, read_rows
 from nbglm.single.likelihood import PREFIX
 from nbglm.single.scores import ScoreTests
-from nbglm.statements import Hypothesis, read_hypothesis, read_rows
 
 __all__ = ["Tests"]
 

@@ -643,7 +643,7 @@ def processes_that_compile_at_the_same_time() -> None:
         ]
         said = {process.communicate(timeout=900)[0].strip() for process in running}
         assert said == {shown()}
-        will = "from nbglm.climb import will_compile; print(will_compile())"
+        will = "from nbglm.search.climb import will_compile; print(will_compile())"
         assert python(will, PYTHONPATH=str(folder)) == "False"
         assert python(SHOW, PYTHONPATH=str(folder)) in said
 

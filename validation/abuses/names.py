@@ -10,7 +10,7 @@ import patsy
 
 from abuses.registry import answered, refused
 from abuses.small import N, beta, fit, obs, plain, spline, with_name
-from nbglm.design import build_design
+from nbglm.design.design import build_design
 from nbglm.exceptions import (
     FormulaError,
     RankError,
@@ -288,7 +288,7 @@ def aliased_columns_where_none_may_be() -> None:
 
 def build_where_little_is_free(formula: str, **columns: object) -> None:
     """A design on a machine with a GiB to spare."""
-    with mock.patch("nbglm.factors.available_memory", return_value=2**30):
+    with mock.patch("nbglm.design.factors.available_memory", return_value=2**30):
         build_design(formula, pd.DataFrame(columns))
 
 

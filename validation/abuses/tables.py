@@ -227,7 +227,7 @@ def the_first_integer_that_a_float_cannot_tell_from_the_next() -> None:
 @answered
 def the_largest_integer_that_a_float_tells_from_the_next() -> None:
     whole = np.array([[2**53 - 1], [0]])
-    assert nbglm.counts.read_counts(whole).gene(0).tolist() == [2**53 - 1, 0]
+    assert nbglm.counts.table.read_counts(whole).gene(0).tolist() == [2**53 - 1, 0]
 
 
 @refused(CountsError, "'gene_1' (18446744073709551615 in cell 'c3')", "2**53")

@@ -17,7 +17,7 @@ import pandas as pd
 from joblib import Parallel, delayed
 from scipy import sparse
 
-from nbglm.sampling import draw_counts
+from nbglm.simulate.draws import draw_counts
 
 __all__ = ["TYPES", "right_model", "truth_of", "write_cells"]
 

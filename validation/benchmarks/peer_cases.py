@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from cases import Case, pancreas_path
 
-from nbglm.likelihood import loglik
+from nbglm.kernels.likelihood import loglik
 
 __all__ = ["SHORT", "PeerCase", "logliks", "pancreas_fits"]
 

@@ -22,8 +22,8 @@ import nbglm
 from benchmarks.machine import version_of
 from benchmarks.peer_cases import PeerCase
 from benchmarks.timing import repeated
-from nbglm.counts import read_counts
-from nbglm.fit import FitArrays
+from nbglm.counts.table import read_counts
+from nbglm.fit.genes import FitArrays
 
 __all__ = ["Fitted", "fit_by_r", "fit_gamlss", "fit_nbglm", "fit_pydeseq2", "fit_statsmodels"]
 

@@ -17,7 +17,7 @@ from scipy import sparse
 import nbglm
 from benchmarks.report import between, options_of, write_csv, write_markdown
 from benchmarks.timing import spread
-from nbglm.counts import read_counts
+from nbglm.counts.table import read_counts
 
 GENES_A_BLOCK = 125
 KINDS: dict[str, Callable[[np.ndarray], object]] = {

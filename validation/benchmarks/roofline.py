@@ -11,13 +11,13 @@ import pandas as pd
 
 from benchmarks.report import between, options_of, write_csv, write_markdown
 from benchmarks.timing import repeated, spread
-from nbglm import objective
-from nbglm.compiled import entry
-from nbglm.layout import make_layout
-from nbglm.likelihood import loglik
-from nbglm.objective import evaluate
-from nbglm.sizeterms import BLOCK, count_terms, table_terms
-from nbglm.tally import collect_counts
+from nbglm.kernels.compiled import entry
+from nbglm.kernels.likelihood import loglik
+from nbglm.kernels.sizeterms import BLOCK, count_terms, table_terms
+from nbglm.problem.layout import make_layout
+from nbglm.problem.tally import collect_counts
+from nbglm.search import objective
+from nbglm.search.objective import evaluate
 
 SHAPES = ((2, 1), (4, 1), (2, 2), (6, 4))  # columns of mean and dispersion
 IN_CACHE = 1 << 14  # doubles that fit into the second-level cache, twice

@@ -19,9 +19,9 @@ from benchmarks.report import between, options_of, write_csv, write_markdown
 from benchmarks.scaling_plot import plot_scaling
 from benchmarks.shared import prepare
 from benchmarks.timing import repeated, spread
-from nbglm.fit import fit_blocks
-from nbglm.likelihood import loglik
-from nbglm.sampling import draw_counts
+from nbglm.fit.genes import fit_blocks
+from nbglm.kernels.likelihood import loglik
+from nbglm.simulate.draws import draw_counts
 
 DESIGNS = {
     "categorical, dispersion ~ 1": ("~ g", "~ 1"),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from nbglm.design import build_design
-from nbglm.problem import Problem, make_problem
+from nbglm.design.design import build_design
+from nbglm.problem.problem import Problem, make_problem
 
 __all__ = ["prepare"]
 

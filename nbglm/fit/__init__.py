@@ -1,0 +1,8 @@
+"""Every gene fitted, its predictions and covariances.
+
+genes                every gene, in parallel
+movement prediction  rows that move along a limit; mean and size for new rows
+contrasts            linear combinations of the coefficients of every gene
+collapse             what robust covariances cannot tell
+covariance clusters  from the information to covariances, robust ones too
+"""
