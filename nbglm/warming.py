@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -29,7 +30,7 @@ class Warmup(NamedTuple):
     seconds : float
         How long it took.
     folder : Path
-        Where the compiled kernels are.
+        Where the compiled kernels are, in folders of it for those of each folder of the package.
     compiled : int
         How many of the functions that Python calls had to be compiled; 0 if all were there.
     """
@@ -104,15 +105,15 @@ def warmup(*, progress: bool | None = None) -> Warmup:
         _call_all()
     seconds = time.perf_counter() - started
     folders = [kept_in(entry) for entry in _entries()]
-    folder = folders[0]
-    if folder is None or not all(folders):
+    known = [str(folder) for folder in folders if folder is not None]
+    if len(known) < len(folders):
         msg = (
             "compiled kernels could not be kept: neither the folder beside the package nor the "
             "user's cache folder can be written, or there is no room. Set NUMBA_CACHE_DIR to a "
             "folder that can be, and warm up again; until then every new process compiles first."
         )
         raise CacheError(msg)
-    done = Warmup(seconds, folder, compiled)
+    done = Warmup(seconds, Path(os.path.commonpath(known)), compiled)
     if progress or progress is None:
         say(str(done))
     return done

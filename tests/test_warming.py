@@ -68,8 +68,8 @@ def test_a_second_warmup_finds_everything():
     assert len(own) >= 5
     for entry in own:
         assert not must_compile(entry)
-        assert kept_in(entry) == again.folder
-        assert any(again.folder.glob(f"*.{entry.py_func.__name__}-*.nbi"))
+        assert kept_in(entry).is_relative_to(again.folder)
+        assert any(kept_in(entry).glob(f"*.{entry.py_func.__name__}-*.nbi"))
 
 
 def test_the_result_is_a_line():
@@ -131,7 +131,7 @@ def read_only(monkeypatch_code, folder, **variables):
 
 def test_code_that_another_user_compiled_is_used(folder, nowhere):
     first = process(folder, "-c", SMALL)
-    beside = folder / "nbglm" / "__pycache__"
+    beside = folder / "nbglm" / "kernels" / "__pycache__"
     assert first.stdout.split() == ["True", "1", str(beside)], first.stderr
     second = read_only(SMALL, folder, **nowhere)
     assert second.stdout.split() == ["False", "0", str(beside)], second.stderr
@@ -167,12 +167,12 @@ def test_after_an_upgrade_kernels_are_compiled_again_and_nothing_else_does_that(
         return process(folder, "-c", SMALL).stdout.split()[:2]
 
     assert must() == ["True", "1"]
-    (folder / "nbglm" / "counts.py").write_text("# no kernel\n")
+    (folder / "nbglm" / "results.py").write_text("# no kernel\n")
     assert must() == ["False", "0"]
-    formulas = folder / "nbglm" / "elementary.py"  # of kernels that others contain
+    formulas = folder / "nbglm" / "kernels" / "elementary.py"  # of kernels that others contain
     formulas.write_text(formulas.read_text() + "\n# a new version\n")
     assert must() == ["True", "1"]
-    for code in (folder / "nbglm" / "__pycache__").glob("expected._fill-*.nbc"):
+    for code in (folder / "nbglm" / "kernels" / "__pycache__").glob("expected._fill-*.nbc"):
         code.unlink()  # which the index still names
     assert must() == ["True", "1"]
     assert must() == ["False", "0"]

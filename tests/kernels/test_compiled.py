@@ -69,7 +69,7 @@ def copied(tmp_path):
 @pytest.mark.slow
 def test_an_edited_formula_is_used_at_once(copied):
     (before,) = run(copied, NUMBER)
-    formulas = copied / "elementary.py"  # of kernels that others contain
+    formulas = copied / "kernels" / "elementary.py"  # of kernels that others contain
     text = formulas.read_text()
     edited = text.replace("return s - 2.0 * u", "return 2.0 * s - 2.0 * u")
     assert edited != text
@@ -85,8 +85,11 @@ def test_kernels_work_without_a_folder_for_the_cache(copied, monkeypatch):
     for cached in copied.rglob("__pycache__"):
         shutil.rmtree(cached)
     expected = run(copied, NUMBER)
-    shutil.rmtree(copied / "__pycache__")
-    (copied / "__pycache__").write_text("a file where the folder should be")
+    caches = list(copied.rglob("__pycache__"))
+    assert copied / "kernels" / "__pycache__" in caches
+    for cached in caches:
+        shutil.rmtree(cached)
+        cached.write_text("a file where the folder should be")
     nowhere = copied.parent / "no_home"
     nowhere.write_text("a file where the folder should be")
     monkeypatch.setenv("HOME", str(nowhere))
@@ -97,6 +100,8 @@ def test_kernels_work_without_a_folder_for_the_cache(copied, monkeypatch):
 @pytest.mark.slow
 def test_a_damaged_cache_is_no_error(copied):
     expected = run(copied, NUMBER)
-    for path in (copied / "__pycache__").glob("*.nb[ic]"):
+    kept = list(copied.rglob("__pycache__/*.nb[ic]"))
+    assert kept
+    for path in kept:
         path.write_bytes(path.read_bytes()[:37])
     assert run(copied, NUMBER) == expected

@@ -10,8 +10,8 @@ import statsmodels.api as sm
 from scipy import sparse, special
 
 import nbglm
-from nbglm import indicators, standard
 from nbglm.kernels.definite import inverse_root
+from nbglm.problem import indicators, standard
 from nbglm.problem.cost import Cost, cost_line, expected_cost
 from nbglm.problem.indicators import find_strata
 from nbglm.problem.problem import make_problem
