@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from nbglm.counts.genewise import Components
 from nbglm.exceptions import AlignmentError, OptionError
-from nbglm.fit.prediction import predict
+from nbglm.fit.prediction import excess_variance, predict
 from nbglm.inference.dropping import of_genes, without_data
 from nbglm.inference.estimates import predict_intervals
 from nbglm.inference.explain import explain_gene
@@ -105,7 +105,7 @@ class NegBinResults(FitInference):
         mean, size = (table.to_numpy() for table in self.predict().values())
         y = np.column_stack([self.counts.gene(g) for g in range(len(self.gene_names))])
         with np.errstate(divide="ignore", invalid="ignore"):
-            scale = np.sqrt(mean + mean**2 / size)
+            scale = np.sqrt(mean + excess_variance(mean, size))
             residual = np.where((mean == 0) & (y == 0), 0.0, (y - mean) / scale)
             residual = np.where(np.isinf(mean), -np.sqrt(size), residual)
         return pd.DataFrame(residual, self.counts.cells, self.gene_names)

@@ -9,7 +9,7 @@ from nbglm.fit.genes import FitArrays
 from nbglm.fit.movement import movement
 from nbglm.status import GENE_STATUS
 
-__all__ = ["predict"]
+__all__ = ["excess_variance", "predict"]
 
 FloatArray = NDArray[np.float64]
 
@@ -64,3 +64,27 @@ def predict(
     mean[:, fit.status[genes] == _ALL_ZERO] = 0.0
     mean[np.isinf(mean) & (size == 0.0)] = 0.0
     return mean, size
+
+
+def excess_variance(mean: FloatArray, size: FloatArray) -> FloatArray:
+    """What a negative binomial varies beyond the Poisson, ``mu**2 / r``.
+
+    Parameters
+    ----------
+    mean, size : ndarray
+        Means on the count scale and sizes, of one shape.
+
+    Returns
+    -------
+    ndarray
+        0 where the mean is 0, and infinite at a size of 0 even where the square of a mean is
+        too small for a float.
+
+    Examples
+    --------
+    >>> excess_variance(np.array([2.0, 1e-200, 0.0]), np.array([4.0, 0.0, 0.0]))
+    array([ 1., inf,  0.])
+    """
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        square = np.where(size == 0.0, np.inf, mean**2 / size)
+    return np.where(mean > 0.0, square, 0.0)

@@ -13,7 +13,7 @@ from statsmodels.discrete.discrete_model import CountResults
 
 from nbglm.exceptions import AlignmentError, OptionError, UnavailableError, check_choice
 from nbglm.fit.contrasts import estimable
-from nbglm.fit.prediction import predict
+from nbglm.fit.prediction import excess_variance, predict
 from nbglm.inference.hypotheses import distinct_rows
 from nbglm.inference.methods import FitInference
 from nbglm.inference.quantities import embedded
@@ -159,7 +159,7 @@ class Predictions(CountResults):
             values = {
                 "mean": mean,
                 "dispersion": size,
-                "var": np.where(mean > 0.0, mean + mean**2 / size, mean),
+                "var": mean + excess_variance(mean, size),
                 "linear": np.log(mean),
                 "linear-dispersion": np.log(size),
             }[which]
@@ -260,7 +260,7 @@ class Predictions(CountResults):
         none = np.zeros_like(mean)
         with np.errstate(divide="ignore", invalid="ignore"):
             eta, zeta = np.log(mean), np.log(size)
-            square = np.where(mean > 0.0, mean**2 / size, 0.0)
+        square = excess_variance(mean, size)
         if which == "prob":
             y = self._counts_asked(y_values)
             factors = score(y, eta[:, None], zeta[:, None])

@@ -1,6 +1,7 @@
 """The public face: tables, predictions, samples, the simulator and the command line."""
 
 import pickle
+from dataclasses import replace
 
 import anndata
 import joblib
@@ -130,6 +131,21 @@ def test_pearson_residuals(results, adata):
     np.testing.assert_allclose(results.resid_pearson["Gene 0"], want)
     assert np.isfinite(results.resid_pearson).to_numpy().all()
     assert results.resid_pearson["Gene 0"].var() == pytest.approx(1.0, abs=0.3)
+
+
+def test_pearson_residuals_are_0_where_a_size_is_0_and_the_mean_hardly_anything():
+    counts = pd.DataFrame({"y": np.arange(53) == 2}).astype(int)
+    fit = nbglm.fit_negbin(counts, "~ 1", obs=pd.DataFrame(index=counts.index), progress=False)
+    tiny = replace(
+        fit.arrays,
+        finite=np.array([[-400.0, 0.0]]),
+        direction=np.array([[0.0, -1.0]]),
+        reach=np.array([[0.0, 1.0]]),
+    )
+    silent = replace(fit, arrays=tiny)  # a mean of exp(-400), of which the square is no float
+    assert (silent.predict()["dispersion"] == 0.0).all(axis=None)
+    residual = silent.resid_pearson.to_numpy()[fit.counts.gene(0) == 0]
+    np.testing.assert_array_equal(residual, 0.0)
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
