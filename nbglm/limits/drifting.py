@@ -18,7 +18,7 @@ from nbglm.limits.stages import Stage
 from nbglm.problem.layout import Layout, weight_unit
 from nbglm.search.climb import BlockFit
 
-__all__ = ["Groups", "drifting_groups", "groups_of", "rises_to"]
+__all__ = ["Groups", "drifting_groups", "groups_of", "is_tied", "rises_to"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -149,6 +149,21 @@ def drifting_groups(groups: Groups, layout: Layout) -> Iterator[tuple[BoolArray,
             yield raised, lowered
 
 
+def is_tied(best: BlockFit, limit: BlockFit, after: Stage) -> bool:
+    """Whether a fit and a limit of it differ by next to nothing in log-likelihood.
+
+    Parameters
+    ----------
+    best, limit, after : BlockFit, BlockFit, Stage
+        As for :func:`rises_to`.
+
+    Returns
+    -------
+    bool
+    """
+    return bool(abs(limit.value[0] - best.value[0]) <= _TIE * after.search.unit)
+
+
 def rises_to(
     stage: Stage, groups: Groups, best: BlockFit, after: Stage, at_limit: Groups, limit: BlockFit
 ) -> bool:
@@ -170,9 +185,8 @@ def rises_to(
     -------
     bool
     """
-    lead = (limit.value[0] - best.value[0]) / after.search.unit
-    if abs(lead) > _TIE:
-        return bool(lead > 0.0)
+    if not is_tied(best, limit, after):
+        return bool(limit.value[0] > best.value[0])
     raised = after.poisson & ~stage.poisson
     of_stage = np.full(raised.size, -1)
     of_stage[stage.groups] = np.arange(stage.groups.size)

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbglm.kernels.definite import inverse_root
-from nbglm.limits.drifting import drifting_groups, groups_of, rises_to
+from nbglm.limits.drifting import Groups, drifting_groups, groups_of, is_tied, rises_to
 from nbglm.limits.stages import Geometry, Stage
 from nbglm.problem.layout import Layout
 from nbglm.problem.start import Search
@@ -125,6 +125,11 @@ def _polished(best: BlockFit, gene: _Gene, layout: Layout, max_evaluations: int)
     )
 
 
+def _converged(best: BlockFit) -> bool:
+    # On a plateau that is no limit either, there is nothing to tell errors from.
+    return best.flags[0] != UNCONVERGED and bool(np.isfinite(best.root).all())
+
+
 def _fit_remaining(
     geometry: Geometry,
     gene: _Gene,
@@ -138,10 +143,16 @@ def _fit_remaining(
     evaluations = int(best.evaluations[0])
     groups = groups_of(layout, gene.cells, gene.counts, best.theta[0])
     guesses = drifting_groups(groups, layout)
+    tied: tuple[Stage, Layout, BlockFit, Groups] | None = None
     while layout.z.shape[1] and best.flags[0]:
         drifting = next(guesses, None)
         if drifting is None:
-            break
+            if tied is None or _converged(best):
+                break
+            # Lost on a plateau, and no higher than a limit that is known to be a maximum.
+            (stage, layout, best, groups), tied = tied, None
+            guesses = drifting_groups(groups, layout)
+            continue
         after = geometry.further(stage, *drifting, gene.positive)
         if after is None or after.layout is None:
             continue
@@ -150,7 +161,9 @@ def _fit_remaining(
         at_limit = groups_of(after.layout, gene.cells, gene.counts, limit.theta[0])
         if rises_to(stage, groups, best, after, at_limit, limit):
             stage, layout, best, groups = after, after.layout, limit, at_limit
-            guesses = drifting_groups(groups, layout)
+            guesses, tied = drifting_groups(groups, layout), None
+        elif tied is None and _converged(limit) and is_tied(best, limit, after):
+            tied = after, after.layout, limit, at_limit
     end = _polished(best, gene, layout, max_evaluations)
     return stage, end, evaluations + int(end.evaluations[0] - best.evaluations[0])
 
@@ -172,11 +185,6 @@ def _highest(
         return stage, None, 0
     gene = _Gene(cells, counts, positive)
     return _fit_remaining(geometry, gene, stage, stage.layout, max_evaluations, first)
-
-
-def _converged(best: BlockFit) -> bool:
-    # On a plateau that is no limit either, there is nothing to tell errors from.
-    return best.flags[0] != UNCONVERGED and bool(np.isfinite(best.root).all())
 
 
 def highest_value(

@@ -31,3 +31,12 @@ def test_what_once_went_wrong(seed):
         warnings.simplefilter("ignore")
         status, formulas, violation = one(seed, starts=20)
     assert violation is None, f"{status}: {violation} ({formulas})"
+
+
+@pytest.mark.parametrize(("seed", "word"), [(1667, "separated"), (4968, "poisson_limit")])
+def test_ascents_lost_on_a_plateau_end_at_the_limit_that_they_cannot_beat(seed, word):
+    # A silent cell beside the only one whose size is finite keeps the maximum from infinity, by
+    # less of the log-likelihood than any ascent can follow.
+    status, _, violation = one(seed, starts=20)
+    assert violation is None
+    assert status == word
