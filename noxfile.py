@@ -1,7 +1,7 @@
 """One name for each thing that is run while working on nbglm: ``nox -l`` lists them.
 
 Sessions use the environment that nox itself is in, ``pip install -e '.[test,dev]'``. What follows
-``--`` is handed on: ``nox -s tests -- tests/test_counts.py -k frame``.
+``--`` is handed on: ``nox -s tests -- tests/counts/test_counts.py -k frame``.
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ def slow(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """Examples: of docstrings, and those of the documents that can run here."""
-    session.run("pytest", "nbglm", "tests/test_docs.py", "tests/test_parity.py", *session.posargs)
+    session.run(
+        "pytest", "nbglm", "tests/test_docs.py", "tests/system/test_parity.py", *session.posargs
+    )
 
 
 @nox.session

@@ -86,6 +86,16 @@ def test_tests_stand_in_the_folder_of_what_they_test():
     assert {path.name for path in (ROOT / "tests").iterdir() if path.is_dir()} <= known
 
 
+def test_files_that_documents_name_are_there():
+    named = re.compile(r"(?<![\w/.])(?:tests|nbglm|validation|docs)/[\w/]+\.(?:py|md|R|csv|png)\b")
+    documents = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "noxfile.py"]
+    there = {
+        name: document for document in documents for name in named.findall(document.read_text())
+    }
+    assert len(there) > 20
+    assert not {name: path.name for name, path in there.items() if not (ROOT / name).exists()}
+
+
 def test_readme_commands_are_there():
     text = (ROOT / "README.md").read_text()
     assert len(re.findall(r"^    pip install .*pytest$", text, flags=re.MULTILINE)) == 1

@@ -1,6 +1,6 @@
 """What happens to a fit from outside: signals, killed workers, full disks, other threads.
 
-Most of these start processes; ``validation/abuse.py`` runs them, tests/test_machines.py the shorter
+Most of these start processes; ``validation/abuse.py`` runs them, tests/system/test_machines.py the shorter
 ones.
 """
 
