@@ -89,11 +89,9 @@ def test_tests_stand_in_the_folder_of_what_they_test():
 def test_files_that_documents_name_are_there():
     named = re.compile(r"(?<![\w/.])(?:tests|nbglm|validation|docs)/[\w/]+\.(?:py|md|R|csv|png)\b")
     documents = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "noxfile.py"]
-    there = {
-        name: document for document in documents for name in named.findall(document.read_text())
-    }
-    assert len(there) > 20
-    assert not {name: path.name for name, path in there.items() if not (ROOT / name).exists()}
+    names = {name for path in documents for name in named.findall(path.read_text())}
+    assert len(names) > 20
+    assert not {name for name in names if not (ROOT / name).exists()}
 
 
 def test_readme_commands_are_there():

@@ -1,7 +1,7 @@
 """What happens to a fit from outside: signals, killed workers, full disks, other threads.
 
-Most of these start processes; ``validation/abuse.py`` runs them, tests/system/test_machines.py the shorter
-ones.
+Most of these start processes; ``validation/abuse.py`` runs them, tests/system/test_machines.py the
+shorter ones.
 """
 
 from __future__ import annotations
