@@ -26,7 +26,7 @@ from nbglm.status import GENE_STATUS
 __all__ = ["COMPILING", "RANK_RULES", "fit_design"]
 
 COMPILING = (
-    "compiling, once after an installation or an upgrade; this takes about 20 s "
+    "compiling, once after an installation or an upgrade; this takes about half a minute "
     "(`nbglm warmup` does it ahead)"
 )
 
