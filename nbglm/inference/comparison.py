@@ -196,12 +196,14 @@ def lr_test(full: FitTables, reduced: FitTables, *, method: str = "fdr_bh") -> p
     NbglmWarning
         If the larger model ends below the smaller one.
 
-    Notes ----- Where counts are hardly more variable than Poisson counts, tests of dispersion terms
-    are not chi-squared, and which distribution they have depends on how overdispersed the smaller
-    model is. For factors (``mixture``) the reference is conditional on the gene's pooled
-    overdispersion, which gives the test its size whatever that is. With covariates in the
-    dispersion (``bound``) chi-squared would reject several times as many genes as it should; the
-    reference is an upper bound. For genes that are clearly overdispersed both are chi-squared.
+    Notes
+    -----
+    Where counts are hardly more variable than Poisson counts, tests of dispersion terms are not
+    chi-squared, and which distribution they have depends on how overdispersed the smaller model
+    is. For factors (``mixture``) the reference is conditional on the gene's pooled overdispersion,
+    which gives the test its size whatever that is. With covariates in the dispersion (``bound``)
+    chi-squared would reject several times as many genes as it should; the reference is an upper
+    bound. For genes that are clearly overdispersed both are chi-squared.
     :mod:`nbglm.inference.cones` has the derivation and the sources.
 
     Examples
