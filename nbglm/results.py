@@ -18,8 +18,8 @@ from nbglm.inference.dropping import of_genes, without_data
 from nbglm.inference.estimates import predict_intervals
 from nbglm.inference.explain import explain_gene
 from nbglm.inference.levels import check_interval
-from nbglm.inference.methods import FitInference
 from nbglm.inference.selection import gene_positions
+from nbglm.report.methods import FitReports
 from nbglm.simulate.draws import Seed
 from nbglm.simulate.samples import simulate
 from nbglm.status import GENE_STATUS
@@ -35,7 +35,7 @@ FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, repr=False)
-class NegBinResults(FitInference):
+class NegBinResults(FitReports):
     """A negative binomial GLM for each gene, with inference.
 
     The model is ``Y ~ NB(mean mu, size r)`` with ``Var Y = mu + mu**2 / r``,
@@ -46,7 +46,8 @@ class NegBinResults(FitInference):
     Its tables are described at :class:`nbglm.inference.fitted.FittedGenes` and
     :class:`nbglm.inference.tables.FitTables`, its intervals and tests at
     :class:`nbglm.inference.intervals.FitIntervals` and
-    :class:`nbglm.inference.methods.FitInference`.
+    :class:`nbglm.inference.methods.FitInference`, what people read first at
+    :class:`nbglm.report.methods.FitReports`.
     """
 
     def __repr__(self) -> str:

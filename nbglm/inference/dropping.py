@@ -48,6 +48,7 @@ def _remains(results: FitTables, *, limit_tests: bool) -> Remains:
         nobs=results.nobs,
         n_params=results.n_params,
         df_model=results.df_model,
+        base_mean=results.base_mean.to_numpy(copy=True),
     )
 
 

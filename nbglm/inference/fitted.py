@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -27,6 +28,8 @@ from nbglm.status import GENE_STATUS
 __all__ = ["FittedGenes"]
 
 FloatArray = NDArray[np.float64]
+
+_GENES = 256  # whose counts are looked at at a time
 
 
 @dataclass(frozen=True)
@@ -189,6 +192,28 @@ class FittedGenes:
     def bic(self) -> pd.Series:
         """Bayesian criterion, ``-2 llf + log(nobs) n_params``."""
         return (-2.0 * self.llf + np.log(self.nobs) * self.n_params).rename("bic")
+
+    @cached_property
+    def _base_mean(self) -> FloatArray:
+        if self.remains is not None:
+            return self.remains.base_mean
+        sums = []
+        for block in self.counts.blocks(_GENES):
+            counts = (
+                block.counts if self.weights is None else block.counts * self.weights[block.cells]
+            )
+            # One sum a gene, so that it is the same number in a fit of other genes.
+            sums += [counts[a:b].sum() for a, b in pairwise(block.indptr)]
+        return np.array(sums) / self.nobs
+
+    @property
+    def base_mean(self) -> pd.Series:
+        """Mean count per cell of each gene: ``sum(w * y) / sum(w)``, with frequency weights ``w``.
+
+        Over all cells, zeros included, of the counts as they are: neither divided by size factors
+        nor fitted.
+        """
+        return self._per_gene(self._base_mean, "base_mean")
 
     @property
     def status(self) -> pd.Series:

@@ -109,6 +109,8 @@ class Remains:
         Sum of the weights.
     n_params, df_model : int
         Coefficients that are not aliased, and the rank of the mean without a constant.
+    base_mean : ndarray, shape (genes,)
+        Weighted mean count per cell of each gene.
     """
 
     rows: tuple[FloatArray, FloatArray]
@@ -119,10 +121,11 @@ class Remains:
     nobs: float
     n_params: int
     df_model: int
+    base_mean: FloatArray
 
     def __post_init__(self) -> None:
         """Let nobody write into what all tests are made of."""
-        for array in (*self.rows, *(self.limit_tests or ())):
+        for array in (*self.rows, *(self.limit_tests or ()), self.base_mean):
             array.flags.writeable = False
 
     def of_genes(self, positions: IntArray) -> Remains:
@@ -131,4 +134,5 @@ class Remains:
             self,
             covariances=self.covariances.of_genes(positions),
             limit_tests=None if self.limit_tests is None else self.limit_tests.of_genes(positions),
+            base_mean=self.base_mean[positions],
         )
