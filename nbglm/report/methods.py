@@ -94,6 +94,6 @@ class FitReports(FitInference):
         dose  base_mean  log2_fold_change  p_value status
         gene
         up        3.625             3.115    0.000     ok
-        flat      2.875             0.379    0.530     ok
+        flat      2.875             0.379    0.533     ok
         """
         return gene_ranking(self, hypothesis, component, sort, alpha=alpha, method=method)

@@ -90,6 +90,7 @@ ARGUMENTS = {
     "std_err_of": [{"position": 0}],
     "subset": [{"genes": ["silent", "regular"]}],
     "t_test": [{"hypothesis": "x"}, {"hypothesis": "g"}],
+    "table": [{"hypothesis": "x"}, {"hypothesis": "g", "component": "mean", "sort": None}],
     "to_frame": [{}],
     "wald_test": [{"hypothesis": "g"}],
     "with_cov": [{"cov_type": "eim"}],

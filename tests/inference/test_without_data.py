@@ -93,7 +93,17 @@ ANSWERED = {
         name: lambda fit, name=name: getattr(fit, name)
         for name in (
             *("params", "bse", "tvalues", "pvalues", "log_pvalues", "coef_status", "llf", "aic"),
-            *("bic", "nobs", "n_params", "df_model", "df_resid", "status", "converged", "n_iter"),
+            *(
+                "bic",
+                "nobs",
+                "n_params",
+                "df_model",
+                "df_resid",
+                "status",
+                "converged",
+                "n_iter",
+                "base_mean",
+            ),
             *("gene_names", "coef_names", "cov_type", "seconds", "rank_deficient", "column_lines"),
         )
     },
@@ -105,6 +115,8 @@ ANSWERED = {
     "t_test of genes in the interior": lambda fit: fit.subset(fit.status == "ok").t_test(
         f"{first(fit)} = 0.5"
     ),
+    "table": lambda fit: fit.table(first(fit)),
+    "table of a size": lambda fit: fit.table(first(fit, "dispersion"), "dispersion", sort=None),
     "wald_test": lambda fit: fit.wald_test(first(fit)),
     "wald_test of genes in the interior": lambda fit: fit.subset(fit.status == "ok").wald_test(
         list(fit.design.mean.terms[:2])
