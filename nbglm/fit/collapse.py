@@ -18,6 +18,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +29,10 @@ from scipy.linalg import block_diag
 from nbglm.fit.contrasts import genes_at_limits
 from nbglm.fit.genes import FitArrays
 from nbglm.problem.basis import orthonormal_basis
+from nbglm.problem.indicators import WIDE, Strata, find_strata, strata_design
 from nbglm.problem.layout import Layout
+from nbglm.problem.standard import block_matrix
+from nbglm.problem.strata import columns_of_strata
 
 __all__ = ["Collapse", "collapsed_by_cells", "collapsed_by_clusters"]
 
@@ -39,7 +44,8 @@ BoolArray = NDArray[np.bool_]
 # variance along this direction.
 _OUTSIDE = 1e-8
 _SHARE = 1e-6  # of a combination along collapsed directions that makes it one of them
-_CHUNK = 4096  # clusters whose products are kept at a time
+_CHUNK = 4096  # clusters whose products are kept at a time, or
+_ENTRIES = 2**24  # entries of these products, if that is less
 
 
 @dataclass(frozen=True)
@@ -50,14 +56,14 @@ class Collapse:
     ----------
     genes : ndarray of int
         Which genes.
-    transform : ndarray, shape (p + q, rank)
+    transform : ndarray or sparse array, shape (p + q, rank)
         From orthonormal coordinates to the user's coefficients.
     directions : ndarray, shape (rank, d)
         In the orthonormal coordinates.
     """
 
     genes: IntArray
-    transform: FloatArray
+    transform: Any
     directions: FloatArray
 
     def touches(self, matrix: FloatArray) -> BoolArray:
@@ -71,13 +77,100 @@ class Collapse:
         -------
         ndarray of bool, shape (combinations,)
         """
-        rows = matrix @ self.transform
+        rows = np.asarray(matrix @ self.transform)
         along = np.linalg.norm(rows @ self.directions, axis=1)
         return np.asarray(along > _SHARE * np.linalg.norm(rows, axis=1))
 
 
-Squares = Callable[[FloatArray, BoolArray], FloatArray]
-"""Sum over clusters of the squared products of orthonormal columns, on some rows."""
+class _Orthonormal(NamedTuple):
+    """Orthonormal columns on some design rows: those of strata, if there are any, and the others.
+
+    Attributes
+    ----------
+    stratum : ndarray of int, shape (rows,)
+        Stratum of each row; -1 for none.
+    value : ndarray, shape (strata,)
+        Entry of a stratum's column on its rows; the column is 0 elsewhere.
+    others : ndarray, shape (rows, columns)
+        The columns after those of the strata.
+    transform : ndarray or sparse array, shape (p, rank)
+        From coordinates of these columns to the user's coefficients.
+    """
+
+    stratum: IntArray
+    value: FloatArray
+    others: FloatArray
+    transform: Any
+
+    @property
+    def rank(self) -> int:
+        """Number of columns."""
+        return self.value.size + self.others.shape[1]
+
+    def products(self, weight: FloatArray, rows: IntArray | slice = slice(None)) -> _Arrow:
+        """Products of the columns under some weights, shape (rows,), on all rows or some."""
+        others = self.others[rows]
+        heavy = weight[:, None] * others
+        strata = self.value.size
+        inside = np.flatnonzero(self.stratum[rows] >= 0) if strata else np.zeros(0, dtype=np.int64)
+        own, number = np.unique(self.stratum[rows][inside], return_inverse=True)
+        value = self.value[own]
+        diagonal = value * value * np.bincount(number, weight[inside], own.size)
+        sums = [np.bincount(number, column, own.size) for column in heavy[inside].T]
+        beside = value[:, None] * np.array(sums).T.reshape(own.size, others.shape[1])
+        return _Arrow(own, diagonal, beside, others.T @ heavy)
+
+    def leverages(self) -> FloatArray:
+        """Squared length of each row."""
+        leverage = (self.others * self.others).sum(axis=1)
+        if self.value.size:
+            leverage += np.append(self.value**2, 0.0)[self.stratum]
+        return np.asarray(leverage)
+
+
+class _Arrow(NamedTuple):
+    """A symmetric matrix that is diagonal but for its last columns.
+
+    Attributes
+    ----------
+    where : ndarray of int, shape (n,)
+        Rows of the diagonal part that are not 0.
+    diagonal : ndarray, shape (n,)
+    beside : ndarray, shape (n, m)
+        What stands beside the diagonal, in the last columns.
+    corner : ndarray, shape (m, m)
+    """
+
+    where: IntArray
+    diagonal: FloatArray
+    beside: FloatArray
+    corner: FloatArray
+
+    def add_to(self, total: FloatArray) -> None:
+        """Add this matrix to one of all columns."""
+        strata = total.shape[0] - self.corner.shape[0]
+        total[self.where, self.where] += self.diagonal
+        self._add_last_columns(total, strata, self.beside, self.corner)
+
+    def add_square_to(self, total: FloatArray) -> None:
+        """Add the square of this matrix, whose diagonal part is diagonal no longer."""
+        strata = total.shape[0] - self.corner.shape[0]
+        total[np.ix_(self.where, self.where)] += self.beside @ self.beside.T
+        total[self.where, self.where] += self.diagonal**2
+        beside = self.diagonal[:, None] * self.beside + self.beside @ self.corner
+        corner = self.beside.T @ self.beside + self.corner @ self.corner
+        self._add_last_columns(total, strata, beside, corner)
+
+    def _add_last_columns(
+        self, total: FloatArray, strata: int, beside: FloatArray, corner: FloatArray
+    ) -> None:
+        total[self.where, strata:] += beside
+        total[strata:, self.where] += beside.T
+        total[strata:, strata:] += corner
+
+
+Squares = Callable[[_Orthonormal, BoolArray], FloatArray]
+"""Sum over clusters of the squared products of orthonormal columns, which stand on some rows."""
 
 
 def _squares_by_cell(layout: Layout) -> Squares:
@@ -87,40 +180,86 @@ def _squares_by_cell(layout: Layout) -> Squares:
     shares = weight * np.minimum(weight, 1.0)
     by_row = np.bincount(layout.row_of_cell[used], shares, layout.weight.size)
 
-    def squares(q: FloatArray, rows: BoolArray) -> FloatArray:
-        leverage = (q * q).sum(axis=1)
-        return np.asarray(q.T @ ((by_row[rows] * leverage)[:, None] * q))
-
-    return squares
-
-
-def _squares_by_cluster(weight: sparse.csr_array) -> Squares:
-    def squares(q: FloatArray, rows: BoolArray) -> FloatArray:
-        chosen = weight[:, np.flatnonzero(rows)]
-        total = np.zeros((q.shape[1], q.shape[1]))
-        for first in range(0, chosen.shape[0], _CHUNK):
-            part = chosen[first : first + _CHUNK]
-            products = np.stack([part @ (column[:, None] * q) for column in q.T], axis=1)
-            total += np.einsum("gij,gjk->ik", products, products)
+    def squares(columns: _Orthonormal, rows: BoolArray) -> FloatArray:
+        total = np.zeros((columns.rank, columns.rank))
+        columns.products(by_row[rows] * columns.leverages()).add_to(total)
         return total
 
     return squares
 
 
+def _squares_by_cluster(weight: sparse.csr_array) -> Squares:
+    def squares(columns: _Orthonormal, rows: BoolArray) -> FloatArray:
+        chosen = weight[:, np.flatnonzero(rows)]
+        total = np.zeros((columns.rank, columns.rank))
+        if columns.value.size:
+            for lo, hi in pairwise(chosen.indptr):
+                products = columns.products(chosen.data[lo:hi], chosen.indices[lo:hi])
+                products.add_square_to(total)
+            return total
+        q = columns.others
+        chunk = max(1, min(_CHUNK, _ENTRIES // q.shape[1] ** 2))
+        for first in range(0, chosen.shape[0], chunk):
+            part = chosen[first : first + chunk]
+            squared = np.stack([part @ (column[:, None] * q) for column in q.T], axis=1)
+            total += (squared @ squared).sum(axis=0)
+        return total
+
+    return squares
+
+
+class _Design(NamedTuple):
+    """Design rows of one component in the user's columns, with their strata if they have any."""
+
+    columns: FloatArray
+    strata: Strata | None
+
+    @classmethod
+    def of(cls, columns: FloatArray) -> _Design:
+        return cls(columns, find_strata(columns))
+
+    def orthonormal(self, weight: FloatArray, rows: BoolArray) -> _Orthonormal:
+        """Orthonormal columns on some of the rows."""
+        strata = self.strata
+        if strata is None:
+            basis = orthonormal_basis(self.columns[rows], weight[rows])
+            nothing = np.zeros(0)
+            return _Orthonormal(nothing.astype(np.int64), nothing, basis.q, basis.transform)
+        others = self.columns[np.ix_(rows, strata.others)]
+        of_row, heavy = strata.of_row[rows], weight[rows]
+        design = strata_design(strata, of_row, others, heavy, self.columns.shape[1])
+        found = columns_of_strata(design.rows, heavy)
+        transform = design.back @ found.transform
+        return _Orthonormal(found.stratum_of_row, found.stratum_value, found.x_columns.T, transform)
+
+
+def _null_space(matrix: FloatArray) -> FloatArray:
+    """Eigenvectors of a positive matrix whose eigenvalues are as good as 0, in columns."""
+    if len(matrix) >= WIDE:
+        try:  # most often there are none, and that a factorisation tells at a tenth of the cost
+            np.linalg.cholesky(matrix - _OUTSIDE * np.eye(len(matrix)))
+        except np.linalg.LinAlgError:
+            pass
+        else:
+            return np.zeros((len(matrix), 0))
+    values, vectors = np.linalg.eigh(matrix)
+    return np.asarray(vectors[:, values < _OUTSIDE])
+
+
 def _directions(
-    columns: FloatArray, weight: FloatArray, rows: BoolArray, squares: Squares
-) -> tuple[FloatArray, FloatArray]:
+    design: _Design, weight: FloatArray, rows: BoolArray, squares: Squares
+) -> tuple[Any, FloatArray]:
     """Transform to orthonormal coordinates, and collapsed directions there, of one component."""
-    basis = orthonormal_basis(columns[rows], weight[rows])
-    if not basis.rank:
-        return basis.transform, np.zeros((0, 0))
-    values, vectors = np.linalg.eigh(np.eye(basis.rank) - squares(basis.q, rows))
-    return basis.transform, vectors[:, values < _OUTSIDE]
+    columns = design.orthonormal(weight, rows)
+    if not columns.rank:
+        return columns.transform, np.zeros((0, 0))
+    return columns.transform, _null_space(np.eye(columns.rank) - squares(columns, rows))
 
 
 def _collapses(
     fit: FitArrays, x: FloatArray, z: FloatArray, weight: FloatArray, squares: Squares
 ) -> Iterator[Collapse]:
+    mean_design, size_design = _Design.of(x), _Design.of(z)
     every = np.ones(weight.size, dtype=bool)
     regular = np.ones(fit.status.size, dtype=bool)
     ways: list[tuple[IntArray, BoolArray, BoolArray]] = []
@@ -131,11 +270,11 @@ def _collapses(
     for genes, active, finite in ways:
         if not genes.size:
             continue
-        mean = _directions(x, weight, active, squares)
-        size = _directions(z, weight, finite, squares)
+        mean = _directions(mean_design, weight, active, squares)
+        size = _directions(size_design, weight, finite, squares)
         directions = block_diag(mean[1], size[1])
         if directions.shape[1]:
-            yield Collapse(genes, block_diag(mean[0], size[0]), directions)
+            yield Collapse(genes, block_matrix(mean[0], size[0]), directions)
 
 
 def collapsed_by_cells(

@@ -50,10 +50,10 @@ def block_matrix(first: Matrix, second: Matrix) -> Matrix:
     Returns
     -------
     ndarray or sparse array
-        Sparse if the first one is.
+        Sparse if one of them is.
     """
-    if sparse.issparse(first):
-        return sparse.block_diag([first, sparse.csr_array(second)]).tocsr()
+    if sparse.issparse(first) or sparse.issparse(second):
+        return sparse.block_diag([sparse.csr_array(first), sparse.csr_array(second)]).tocsr()
     (p, x_rank), (q, z_rank) = first.shape, second.shape
     joined = np.zeros((p + q, x_rank + z_rank))  # scipy's block_diag takes a millisecond
     joined[:p, :x_rank] = first

@@ -325,3 +325,44 @@ def test_enough_clusters_are_no_news(counts, obs):
     results = nbglm.fit_negbin(counts, "~ arm + x", obs=obs, progress=False)
     again = results.with_cov("cluster", {"groups": "many"})
     assert (again.coef_status["beta"]["y"] == "ok").all()
+
+
+@pytest.mark.parametrize("formula", ["~ level", "~ level + x", "~ level + x + many", "~ arm + x"])
+def test_strata_of_a_wide_factor_change_nothing(rng, obs, counts, monkeypatch, formula):
+    """The same directions with the columns of a factor apart as with all columns alike."""
+    level = np.where(np.arange(N) < 40, np.arange(N) % 5, np.arange(N) % 11)
+    level[[60, 61]] = 11, 12  # levels of a single cell
+    obs["level"] = pd.Categorical([f"l{k:02d}" for k in level])
+    counts["silent"] = np.where(level == 3, 0, counts["y"])
+    designs = {"mean": formula, "dispersion": "~ level"}
+    results = fit(counts[["y", "silent"]], obs, designs, groups="many")
+    layout = results.problem.layout
+    x, z = (
+        part.matrix[layout.cell_of_row] for part in (results.design.mean, results.design.dispersion)
+    )
+    codes = np.minimum(level, 7) % 3
+    each = sparse.csr_array((np.ones(N), (codes, layout.row_of_cell)), (3, layout.weight.size))
+
+    def moved():
+        """Projections onto what lost directions do to the rows, by gene."""
+        found = {}
+        for parts in (
+            collapsed_by_clusters(results.arrays, x, z, layout, each),
+            collapsed_by_cells(results.arrays, x, z, layout),
+        ):
+            for part in parts:
+                along = part.transform @ part.directions
+                rows = np.vstack([x @ along[: x.shape[1]], z @ along[x.shape[1] :]])
+                span = np.linalg.svd(rows, full_matrices=False)[0][:, : along.shape[1]]
+                found.setdefault(part.genes[0], []).append(span @ span.T)
+        return found
+
+    plain = moved()
+    monkeypatch.setattr("nbglm.problem.indicators.WIDE", 2)
+    monkeypatch.setattr("nbglm.fit.collapse.WIDE", 2)
+    wide = moved()
+    assert plain.keys() == wide.keys() == {0, 1}
+    for gene, projections in plain.items():
+        for ours, theirs in zip(projections, wide[gene], strict=True):
+            assert np.trace(ours) > 0.9
+            np.testing.assert_allclose(ours, theirs, atol=1e-6)
