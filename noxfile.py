@@ -39,10 +39,10 @@ def slow(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Examples: of docstrings, and those of the documents that can run here."""
-    session.run(
-        "pytest", "nbglm", "tests/test_docs.py", "tests/system/test_parity.py", *session.posargs
-    )
+    """The site in docs/_build, warnings being errors, and all examples: pages and docstrings."""
+    session.run("sphinx-build", "-W", "--keep-going", "-q", "docs", "docs/_build")
+    pages = ("docs", "tests/test_docs.py", "tests/test_site.py", "tests/system/test_parity.py")
+    session.run("pytest", "nbglm", *pages, *session.posargs)
 
 
 @nox.session

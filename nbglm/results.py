@@ -43,11 +43,7 @@ class NegBinResults(FitReports):
     ``gamma`` is ``-log(alpha)`` of statsmodels and the dispersion coefficient of glmmTMB's
     ``nbinom2``. Made by :func:`nbglm.fit_negbin`.
 
-    Its tables are described at :class:`nbglm.inference.fitted.FittedGenes` and
-    :class:`nbglm.inference.tables.FitTables`, its intervals and tests at
-    :class:`nbglm.inference.intervals.FitIntervals` and
-    :class:`nbglm.inference.methods.FitInference`, what people read first at
-    :class:`nbglm.report.methods.FitReports`.
+    Tables are indexed by gene, or by term with a column for each gene; each is a copy.
     """
 
     def __repr__(self) -> str:
@@ -212,7 +208,7 @@ class NegBinResults(FitReports):
         seed : int, SeedSequence, Generator or None
             Each gene has a random stream of its own, keyed by its name, so a seed gives the same
             draws for any `n_jobs` and any subset of genes. A Generator is advanced by four
-            integers, a SeedSequence is not changed; see :func:`nbglm.simulate.draws.seed_entropy`.
+            integers, a SeedSequence is not changed. None takes fresh entropy.
         n_jobs : int, optional
             As joblib understands it.
 

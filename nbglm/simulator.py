@@ -116,7 +116,7 @@ class NegBinRegressionSimulator:
         size_factors: object = None,
         interval: float | None = None,
     ) -> dict[str, pd.DataFrame]:
-        """Mean and size for given rows: see :meth:`nbglm.results.NegBinResults.predict`.
+        """Mean and size for given rows: see :meth:`nbglm.NegBinResults.predict`.
 
         Parameters
         ----------
@@ -144,7 +144,7 @@ class NegBinRegressionSimulator:
         seed: Seed = None,
         n_jobs: int | None = None,
     ) -> AnnData:
-        """Draw counts for given rows: see :meth:`nbglm.results.NegBinResults.sample`.
+        """Draw counts for given rows: see :meth:`nbglm.NegBinResults.sample`.
 
         Parameters
         ----------

@@ -155,7 +155,7 @@ def _beside(columns: list[NDArray[np.generic]]) -> NDArray[np.generic]:
 
 
 def anova(tables: FitTables, typ: int, method: str, n_jobs: int | None) -> pd.DataFrame:
-    """Test each term: see :meth:`nbglm.results.NegBinResults.anova`."""
+    """Test each term: see :meth:`nbglm.NegBinResults.anova`."""
     fits = _Fits(tables, n_jobs)
     steps = list(_steps(tables, typ))
     frames = [

@@ -204,7 +204,7 @@ def lr_test(full: FitTables, reduced: FitTables, *, method: str = "fdr_bh") -> p
     which gives the test its size whatever that is. With covariates in the dispersion (``bound``)
     chi-squared would reject several times as many genes as it should; the reference is an upper
     bound. For genes that are clearly overdispersed both are chi-squared.
-    :mod:`nbglm.inference.cones` has the derivation and the sources.
+    ``nbglm/inference/cones.py`` has the derivation and the sources.
 
     Examples
     --------

@@ -53,7 +53,7 @@ def _remains(results: FitTables, *, limit_tests: bool) -> Remains:
 
 
 def without_data(results: Results, *, limit_tests: bool) -> Results:
-    """Drop counts and cells: see :meth:`nbglm.results.NegBinResults.without_data`."""
+    """Drop counts and cells: see :meth:`nbglm.NegBinResults.without_data`."""
     if results.remains is not None:
         return results
     counts = results.counts
@@ -75,7 +75,7 @@ def without_data(results: Results, *, limit_tests: bool) -> Results:
 
 
 def of_genes(results: Results, positions: IntArray) -> Results:
-    """The fit of some genes: see :meth:`nbglm.results.NegBinResults.subset`."""
+    """The fit of some genes: see :meth:`nbglm.NegBinResults.subset`."""
     some = replace(
         results,
         arrays=results.arrays.of_genes(positions),

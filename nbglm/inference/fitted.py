@@ -85,7 +85,7 @@ class FittedGenes:
         Raises
         ------
         UnavailableError
-            If :attr:`remains` is all that there is.
+            If only what ``without_data`` keeps is there.
         """
         if self.remains is not None:
             refuse(what, *(() if instead is None else (instead,)))
@@ -217,7 +217,7 @@ class FittedGenes:
 
     @property
     def status(self) -> pd.Series:
-        """What happened to each gene: one of the words of :data:`nbglm.status.GENE_STATUS`."""
+        """What happened to each gene: one of the words of ``nbglm.status.GENE_STATUS``."""
         return self._per_gene(np.array(GENE_STATUS, dtype=object)[self.arrays.status], "status")
 
     @property

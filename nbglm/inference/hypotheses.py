@@ -183,7 +183,7 @@ def contrast_tests(
 
 
 def t_test(tables: FitTables, hypothesis: Hypothesis, alpha: float, method: str) -> pd.DataFrame:
-    """Test each combination by itself: see :meth:`nbglm.results.NegBinResults.t_test`."""
+    """Test each combination by itself: see :meth:`nbglm.NegBinResults.t_test`."""
     found = combinations_of(tables, hypothesis.matrix)
     statistic, tail = contrast_tests(tables, hypothesis, found)
     half = -ndtri(alpha / 2.0) * found.std_err
@@ -227,7 +227,7 @@ def _refuse_contradictions(hypothesis: Hypothesis) -> None:
 
 
 def wald_test(tables: FitTables, hypothesis: Hypothesis, method: str) -> pd.DataFrame:
-    """Test all combinations together: see :meth:`nbglm.results.NegBinResults.wald_test`."""
+    """Test all combinations together: see :meth:`nbglm.NegBinResults.wald_test`."""
     _refuse_contradictions(hypothesis)
     found = combinations_of(tables, hypothesis.matrix)
     aliased = (found.status == _ALIASED).all(axis=0)

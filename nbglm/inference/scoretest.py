@@ -238,7 +238,7 @@ def score_test(
     *,
     observed: bool,
 ) -> pd.DataFrame:
-    """Test columns that are not in a fit: see :meth:`nbglm.results.NegBinResults.score_test`."""
+    """Test columns that are not in a fit: see :meth:`nbglm.NegBinResults.score_test`."""
     of_mean = component == "mean"
     statistic, df = score_statistics(
         tables,

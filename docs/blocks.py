@@ -1,0 +1,168 @@
+"""Blocks of code in README.md and docs/*.md are run, and what they print is compared.
+
+A page is one session in one new folder: its blocks run from top to bottom and share their names.
+A ```` ```python ```` block runs as a script would, and the ```` ```text ```` block that follows it
+is what it prints; ``...`` in it stands for anything, such as seconds. Of a ```` ```console ````
+block the lines that begin with ``$ nbglm`` or ``$ cat`` are run, and the other lines are what they
+print. Blocks of other languages are only shown. sybil makes a test of each block, by
+``conftest.py``. ``python docs/blocks.py PAGE ...`` runs pages and writes into them what they print.
+
+Comments of sybil's are heeded: ``<!--- skip: next "reason" --->`` before a block that cannot run
+here, and ``<!--- skip: next if(condition, reason="...") --->``.
+"""
+
+from __future__ import annotations
+
+import doctest
+import io
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import chdir, redirect_stdout
+from pathlib import Path
+from typing import Any
+
+from sybil import Document, Example, Region, Sybil
+from sybil.example import SybilFailure
+from sybil.parsers.markdown import SkipParser
+
+ROOT = Path(__file__).parents[1]
+_BLOCK = re.compile(
+    r"^```(?P<language>python|console)\n(?P<code>.*?)^```\n"
+    r"(?:\n*```text\n(?P<output>.*?)^```\n)?",
+    flags=re.MULTILINE | re.DOTALL,
+)
+_COMMAND = re.compile(r"^\$ (.*(?:\\\n.*)*)\n", flags=re.MULTILINE)
+_RUNNABLE = ("nbglm ", "cat ")
+_CHECKER = doctest.OutputChecker()
+
+
+def _printed(code: str, place: str, names: dict[str, Any]) -> str:
+    """What a block prints; errors go on to the caller."""
+    out = io.StringIO()
+    with redirect_stdout(out), warnings.catch_warnings():
+        warnings.simplefilter("always")
+        exec(compile(code, place, "exec"), names)
+    return out.getvalue()
+
+
+def _answered(command: str) -> str:
+    """What a command writes to both streams, as a terminal would show it."""
+    done = subprocess.run(  # noqa: S602, the pages are ours
+        command,
+        shell=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    return done.stdout
+
+
+def _trimmed(text: str) -> str:
+    """Without spaces at the ends of lines, which no reader sees."""
+    return "".join(f"{line.rstrip()}\n" for line in text.strip("\n").splitlines())
+
+
+def _compare(example: Example, wanted: str, got: str) -> None:
+    wanted, got = _trimmed(wanted), _trimmed(got)
+    if not _CHECKER.check_output(wanted, got, doctest.ELLIPSIS):
+        difference = _CHECKER.output_difference(doctest.Example("", wanted), got, doctest.ELLIPSIS)
+        raise SybilFailure(example, difference)
+
+
+def _run_python(example: Example) -> None:
+    code, output = example.parsed
+    lines = "\n" * example.line  # so that tracebacks name lines of the page
+    got = _printed(lines + code, example.path, example.namespace)
+    _compare(example, output or "", got)
+
+
+def _parts(code: str) -> list[tuple[str, str]]:
+    """Commands of a console block, each with what it is said to print."""
+    pieces = _COMMAND.split(code)
+    return list(zip(pieces[1::2], pieces[2::2], strict=True))
+
+
+def _run_console(example: Example) -> None:
+    for command, output in _parts(example.parsed[0]):
+        if command.startswith(_RUNNABLE):
+            _compare(example, output, _answered(command))
+
+
+def parse(document: Document) -> Iterator[Region]:
+    """Find the blocks of a page that can be run."""
+    for match in _BLOCK.finditer(document.text):
+        run = _run_python if match["language"] == "python" else _run_console
+        yield Region(match.start(), match.end(), (match["code"], match["output"]), run)
+
+
+def _enter(names: dict[str, Any]) -> None:
+    """Each page has a folder of its own for the files that it writes."""
+    names["__name__"] = "__main__"
+    names["_folder"] = folder = tempfile.TemporaryDirectory()
+    names["_place"] = place = chdir(folder.name)
+    place.__enter__()
+
+
+def _leave(names: dict[str, Any]) -> None:
+    names["_place"].__exit__(None, None, None)
+    names["_folder"].cleanup()
+
+
+PAGES = Sybil(
+    parsers=[parse, SkipParser()], pattern="*.md", path=str(ROOT), setup=_enter, teardown=_leave
+)
+
+
+def write(path: Path) -> bool:
+    """Run a page and write what its blocks print below them; whether that changed the page.
+
+    A block that prints nothing loses its output, and one that is to be skipped keeps it. An output
+    with ``...`` that is still right stays as it is.
+    """
+    text = path.read_text()
+    names: dict[str, Any] = {}
+    skipped = {
+        match.end() + 1 for match in re.finditer(r"^<!--- skip: next.*--->$", text, re.MULTILINE)
+    }
+
+    def renewed(match: re.Match[str]) -> str:
+        if match.start() in skipped or match.start() - 1 in skipped:
+            return match[0]
+        code, output = match["code"], match["output"] or ""
+        if match["language"] == "console":
+            answers = [
+                _kept(said, _answered(command) if command.startswith(_RUNNABLE) else said)
+                for command, said in _parts(code)
+            ]
+            asked = [command for command, _ in _parts(code)]
+            lines = "".join(f"$ {one}\n{two}" for one, two in zip(asked, answers, strict=True))
+            return f"```console\n{lines}```\n"
+        got = _kept(output, _printed(code, str(path), names))
+        block = f"```python\n{code}```\n"
+        return f"{block}\n```text\n{got}```\n" if got else block
+
+    _enter(names)
+    try:
+        new = _BLOCK.sub(renewed, text)
+    finally:
+        _leave(names)
+    path.write_text(new)
+    return new != text
+
+
+def _kept(said: str, got: str) -> str:
+    """What stands there if it is right, else what is printed now."""
+    said, got = _trimmed(said), _trimmed(got)
+    return said if _CHECKER.check_output(said, got, doctest.ELLIPSIS) else got
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("COLUMNS", "100")
+    for page in map(Path, sys.argv[1:]):
+        print(page, "changed" if write(page.resolve()) else "as it was")

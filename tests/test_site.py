@@ -1,0 +1,78 @@
+"""The site is built without a warning, stands by itself, and says of each block whether it runs."""
+
+import re
+from pathlib import Path
+
+import pytest
+from blocks import ROOT
+from sphinx.application import Sphinx
+
+PAGES = sorted(path for path in (ROOT / "docs").rglob("*.md") if "_build" not in path.parts)
+FETCHED = re.compile(
+    r"""(?:<script[^>]*\bsrc|<link[^>]*\brel="(?:stylesheet|preload|icon|preconnect)"[^>]*\bhref"""
+    r"""|<img[^>]*\bsrc)="(?:https?:)?//[^"]*"""
+)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """The site, built anew; a warning is an error."""
+    out = tmp_path_factory.mktemp("site")
+    app = Sphinx(
+        ROOT / "docs",
+        ROOT / "docs",
+        out,
+        out / ".doctrees",
+        "html",
+        warningiserror=True,
+        status=None,
+    )
+    app.build()
+    assert app.statuscode == 0
+    return Path(out)
+
+
+@pytest.mark.slow
+def test_every_page_is_built(site):
+    built = {path.relative_to(site).with_suffix("") for path in site.rglob("*.html")}
+    assert {page.relative_to(ROOT / "docs").with_suffix("") for page in PAGES} <= built
+
+
+@pytest.mark.slow
+def test_nothing_is_fetched_from_elsewhere(site):
+    pages = list(site.rglob("*.html"))
+    assert pages
+    assert not [found for page in pages for found in FETCHED.findall(page.read_text())]
+    sheets = list(site.rglob("*.css"))
+    assert sheets
+    assert not [
+        path for path in sheets if re.search(r"url\([\"']?(?:https?:)?//", path.read_text())
+    ]
+
+
+@pytest.mark.slow
+def test_formulas_are_drawn_by_the_browser(site):
+    assert "<math" in (site / "mathematics.html").read_text()
+
+
+@pytest.mark.slow
+def test_every_public_name_is_in_the_reference(site):
+    import nbglm
+
+    text = "".join(path.read_text() for path in (site / "api").glob("*.html"))
+    missing = [
+        name
+        for name in nbglm.__all__
+        if f'id="nbglm.{name}"' not in text and f'id="nbglm.exceptions.{name}"' not in text
+    ]
+    assert not missing
+
+
+def test_addresses_of_other_sites_are_well_formed():
+    links = [
+        link for page in PAGES for link in re.findall(r"\]\((http[^)\s]*)\)", page.read_text())
+    ]
+    assert links
+    assert all(
+        re.fullmatch(r"https://[\w.-]+\.[a-z]{2,}(?:/[\w./~%#=?&+-]*)?", link) for link in links
+    )
