@@ -12,8 +12,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nbglm.counts.genewise import Components
+from nbglm.diagnostics.methods import FitDiagnostics
 from nbglm.exceptions import AlignmentError, OptionError
-from nbglm.fit.prediction import excess_variance, predict
+from nbglm.fit.prediction import predict
 from nbglm.inference.dropping import of_genes, without_data
 from nbglm.inference.estimates import predict_intervals
 from nbglm.inference.explain import explain_gene
@@ -35,7 +36,7 @@ FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, repr=False)
-class NegBinResults(FitReports):
+class NegBinResults(FitReports, FitDiagnostics):
     """A negative binomial GLM for each gene, with inference.
 
     The model is ``Y ~ NB(mean mu, size r)`` with ``Var Y = mu + mu**2 / r``,
@@ -90,22 +91,6 @@ class NegBinResults(FitReports):
     def fittedvalues(self) -> pd.DataFrame:
         """Fitted means on the count scale, cells x genes."""
         return self.predict()["mean"]
-
-    @property
-    def resid_pearson(self) -> pd.DataFrame:
-        """Pearson residuals ``(y - mu) / sqrt(mu + mu**2 / r)``, cells x genes.
-
-        0 where the fitted mean is 0, as it is only on cells whose counts are all 0. Cells of
-        weight 0 may have an infinite mean; their residual is the limit, ``-sqrt(r)``.
-        """
-        self.require_data("resid_pearson")
-        mean, size = (table.to_numpy() for table in self.predict().values())
-        y = np.column_stack([self.counts.gene(g) for g in range(len(self.gene_names))])
-        with np.errstate(divide="ignore", invalid="ignore"):
-            scale = np.sqrt(mean + excess_variance(mean, size))
-            residual = np.where((mean == 0) & (y == 0), 0.0, (y - mean) / scale)
-            residual = np.where(np.isinf(mean), -np.sqrt(size), residual)
-        return pd.DataFrame(residual, self.counts.cells, self.gene_names)
 
     def _rows(
         self, obs: pd.DataFrame | None, offset: object, size_factors: object

@@ -7,11 +7,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from statsmodels.discrete.diagnostic import CountDiagnostic
 from statsmodels.stats.outliers_influence import MLEInfluence
 
+from nbglm.diagnostics.residuals import residual_table
 from nbglm.exceptions import UnavailableError
+from nbglm.simulate.draws import Seed
 from nbglm.single.margins import Margins
 from nbglm.single.predictions import Predictions
 
@@ -84,6 +87,34 @@ class Diagnostics(Predictions):
         if infinite.any() or unknown[: infinite.size].any():
             self._require_finite("get_margeff", "predict() knows the limits.")
         return Margins(self, (at, method, atexog, dummy, count))
+
+    def residuals(self, kind: str = "quantile", *, seed: Seed = None) -> pd.Series:
+        """Residuals of every row: :meth:`nbglm.NegBinResults.residuals` of this response.
+
+        Parameters
+        ----------
+        kind : str
+            ``"quantile"`` (randomised quantile residuals, standard normal under the true model),
+            ``"pearson"``, ``"deviance"`` or ``"response"``.
+        seed : int, SeedSequence, Generator or None
+            Of quantile residuals. The stream is keyed by the name of the response, so that those of
+            ``results.gene(name)`` are a column of those of ``results``.
+
+        Returns
+        -------
+        Series
+            One for each row, frequency weights or not.
+
+        Raises
+        ------
+        OptionError
+            If the kind is unknown.
+        UnavailableError
+            If the data were removed.
+        """
+        self._require_data("residuals")
+        table = residual_table(self._tables, np.array([0]), kind, seed)
+        return pd.Series(table.to_numpy()[:, 0], self._row_labels, name=self.gene_name)
 
     def get_diagnostic(self, y_max: int | None = None) -> CountDiagnostic:
         """Diagnostics of the predicted probabilities, as in statsmodels.
