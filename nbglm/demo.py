@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nbglm.exceptions import CountsError
 from nbglm.negbin import fit_negbin
 from nbglm.results import NegBinResults
 
@@ -27,8 +25,6 @@ SIMULATION_FORMULA = {
 }
 HEALTH_MEAN = "~ lncoins + idp + lpi + fmde + physlm + disea + hlthg + hlthf + hlthp"
 HEALTH_DISPERSION = "~ physlm + disea"
-
-_HDF5 = b"\x89HDF\r\n\x1a\n"  # how every HDF5 file begins
 
 
 class Simulation(NamedTuple):
@@ -191,14 +187,16 @@ def demo_health_visits() -> NegBinResults:
 
 
 def demo_data(
-    path: str, mean: str, dispersion: str, layer: str | None, n_jobs: int | None
+    adata: AnnData, path: str, mean: str, dispersion: str, layer: str | None, n_jobs: int | None
 ) -> NegBinResults:
-    """Fit an h5ad file of the user's and print what a first look needs.
+    """Fit data of the user's and print what a first look needs.
 
     Parameters
     ----------
+    adata : AnnData
+        Counts and covariates.
     path : str
-        File.
+        File that they are from.
     mean, dispersion : str
         Formulas.
     layer : str or None
@@ -209,16 +207,14 @@ def demo_data(
     Returns
     -------
     NegBinResults
-
-    Raises
-    ------
-    CountsError
-        If the file cannot be read.
     """
-    adata = _read(path)
     print(f"Your data: {path}, {adata.n_obs} cells x {adata.n_vars} genes\n")
     results = fit_negbin(
-        adata, {"mean": mean, "dispersion": dispersion}, layer=layer, n_jobs=n_jobs
+        adata,
+        {"mean": mean, "dispersion": dispersion},
+        layer=layer,
+        n_jobs=n_jobs,
+        scope="columns",
     )
     print(results)
     table = results.to_frame()
@@ -242,33 +238,6 @@ def demo_data(
     print("mean counts of the first genes:")
     print(means.head(5).to_string(float_format=lambda v: f"{v:.4g}"))
     return results
-
-
-def _read(path: str) -> AnnData:
-    """An h5ad file; whatever is wrong with it is said in a sentence that names the file."""
-    import anndata
-
-    if Path(path).is_dir():
-        msg = f"{path!r} is a folder; --data takes an h5ad file, as AnnData.write_h5ad() makes it."
-        raise CountsError(msg)
-    with Path(path).open("rb") as file:
-        begin = file.read(512)
-    if not begin.startswith(_HDF5):
-        text = bool(begin) and b"\0" not in begin
-        hint = (
-            " A text table of counts, cells x genes, becomes one in Python: "
-            f"anndata.AnnData(pandas.read_csv({path!r}, index_col=0)).write_h5ad('counts.h5ad')."
-        )
-        msg = f"{path!r} is not an h5ad file; --data takes no other.{hint if text else ''}"
-        raise CountsError(msg)
-    try:
-        return anndata.read_h5ad(path)
-    except MemoryError:
-        raise
-    except Exception as error:  # whatever h5py and anndata raise on such a file
-        reason = next(iter(str(error).splitlines()), "") or type(error).__name__
-        msg = f"{path!r} is damaged, incomplete or of another kind than h5ad: {reason}."
-        raise CountsError(msg) from error
 
 
 def _indent(text: str) -> str:

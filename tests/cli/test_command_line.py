@@ -8,20 +8,12 @@ import time
 from pathlib import Path
 
 import anndata
-import pandas as pd
 import pytest
 
 from nbglm import cli
+from nbglm.cli.app import group
 
 COMMAND = [sys.executable, "-m", "nbglm"]
-
-
-@pytest.fixture
-def file(tmp_path, rng):
-    obs = pd.DataFrame({"x": rng.normal(size=80)}, index=[f"cell{i}" for i in range(80)])
-    path = tmp_path / "mine.h5ad"
-    anndata.AnnData(rng.poisson(3.0, (80, 5)), obs=obs).write_h5ad(path)
-    return path
 
 
 def test_the_module_is_the_command(file):
@@ -46,14 +38,13 @@ def test_without_a_command_there_is_help(capsys):
         (["--n-jobs", "1.5"], "'1.5' is not a whole number"),
         (["--seed", "-1"], "must not be negative"),
         (["--seed", "x"], "'x' is not a whole number"),
-        (["--sed", "1"], "unrecognized arguments"),
+        (["--sed", "1"], "No such option '--sed'. Did you mean '--seed'?"),
     ],
 )
-def test_what_is_not_understood_ends_with_2(arguments, says, capsys):
-    with pytest.raises(SystemExit) as ended:
-        cli.main(["demo", *arguments])
-    assert ended.value.code == 2
-    assert says in capsys.readouterr().err
+def test_what_is_not_understood_ends_with_2(arguments, says, refused):
+    said = refused("demo", *arguments, code=2)
+    assert says in said
+    assert said.endswith("'nbglm demo --help' shows how it is used.\n")
 
 
 def write(path, what):
@@ -63,26 +54,25 @@ def write(path, what):
 @pytest.mark.parametrize(
     ("name", "make", "says"),
     [
-        ("counts.csv", lambda p, _: write(p, b"cell,a\nc1,3\n"), "pandas.read_csv"),
-        ("counts.h5ad", lambda p, _: write(p, b"a\tb\n1\t2\n"), "pandas.read_csv"),
-        ("counts.csv.gz", lambda p, _: write(p, b"\x1f\x8b\x08\0\0\0"), "not an h5ad file"),
-        ("empty.h5ad", lambda p, _: write(p, b""), "not an h5ad file"),
-        ("folder.zarr", lambda p, _: p.mkdir(), "is a folder"),
+        ("counts.csv", lambda p, _: write(p, b"cell,a\nc1,3\n"), "'nbglm fit' takes beside --obs"),
+        ("counts.h5ad", lambda p, _: write(p, b"a\tb\n1\t2\n"), "needs a name in .csv"),
+        ("packed.h5ad", lambda p, _: write(p, b"\x1f\x8b\x08\0\0\0"), "no h5ad file; data come as"),
+        ("empty.h5ad", lambda p, _: write(p, b""), "an empty file"),
+        ("folder.zarr", lambda p, _: p.mkdir(), "a folder, and no zarr store"),
         ("none.h5ad", lambda p, _: None, "No such file"),
         ("half.h5ad", lambda p, whole: write(p, whole[: len(whole) // 2]), "incomplete"),
         ("begin.h5ad", lambda p, whole: write(p, whole[:8]), "incomplete"),
         ("bad.h5ad", lambda p, w: write(p, w[:1000] + b"\xff" * 2000 + w[3000:]), "damaged"),
     ],
 )
-def test_a_file_that_cannot_be_read_is_named(file, tmp_path, capsys, name, make, says):
+def test_a_file_that_cannot_be_read_is_named(file, tmp_path, refused, name, make, says):
     path = tmp_path / name
     make(path, file.read_bytes())
-    assert cli.main(["demo", "--data", str(path)]) == 1
-    said = capsys.readouterr().err
-    assert said.startswith("nbglm: ")
-    assert name in said
-    assert says in said
-    assert len(said.splitlines()) == 1
+    for words in (["demo", "--data", path], ["info", path], ["fit", path, "--mean", "~ 1"]):
+        if name != "counts.csv" or words[0] == "demo":
+            said = refused(*words)
+            assert said.startswith(f"nbglm: {path}: ")
+            assert says in said
 
 
 def test_a_reader_that_has_seen_enough_is_no_error(file):
@@ -143,24 +133,78 @@ def test_interrupting_it_ends_with_130_and_no_traceback():
     assert process.returncode == 130
 
 
-def test_too_little_memory_is_said(capsys, monkeypatch):
-    def run(_):
+def test_too_little_memory_is_said(refused, monkeypatch):
+    def run(*_):
         msg = "Unable to allocate 64. TiB"
         raise MemoryError(msg)
 
-    monkeypatch.setattr(cli, "_run", run)
-    assert cli.main(["demo"]) == 1
-    assert "not enough memory: Unable to allocate" in capsys.readouterr().err
+    monkeypatch.setattr("nbglm.demo.demo_simulation", run)
+    assert "not enough memory: Unable to allocate" in refused("demo")
 
 
-def test_names_that_are_unknown_are_refused_in_one_line(file, capsys):
+def test_names_that_are_unknown_are_refused_in_one_line(file, run):
     for options, says in (
         (["--mean", "~ xx"], "Did you mean 'x'"),
         (["--dispersion", "~ y"], "'y'"),
-        (["--layer", "counts"], "layer='counts' does not exist"),
+        (["--layer", "counts"], "--layer 'counts' does not exist"),
         (["--mean", "x +"], "cannot be read"),
     ):
-        assert cli.main(["demo", "--data", str(file), *options]) == 1
-        said = capsys.readouterr().err
+        _, said = run("demo", "--data", file, *options, code=1)
         assert says in said
+        assert said.startswith(f"nbglm: {file}: ")
         assert len(said.splitlines()) == 1
+
+
+def test_a_defect_is_said_to_be_one_and_shown_with_debug(run, monkeypatch):
+    def run_into_it(*_):
+        msg = "of another kind\nin two lines"
+        raise IndexError(msg)
+
+    monkeypatch.setattr("nbglm.demo.demo_simulation", run_into_it)
+    _, said = run("demo", code=1)
+    assert said == (
+        "nbglm: a defect of nbglm, or a file such as it has never seen: IndexError: of another "
+        "kind; the same command with --debug shows where\n"
+    )
+    for words in (["demo", "--debug"], ["--debug", "demo"]):
+        _, said = run(*words, code=1)
+        assert said.startswith("Traceback")
+        assert "run_into_it" in said
+
+
+HEAVY = ("numpy", "pandas", "numba", "scipy", "joblib", "patsy", "anndata", "statsmodels")
+
+
+def test_help_and_refusals_wait_for_no_heavy_package():
+    for words in (["--help"], ["fit", "--help"], ["fit"], ["--version"]):
+        code = f"from nbglm import cli; import sys; cli.main({words!r}); "
+        code += f"print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)"
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        )
+        assert done.stderr.endswith("[]\n")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_shells_are_told_how_to_complete(run, monkeypatch, shell):
+    monkeypatch.setenv("_NBGLM_COMPLETE", f"{shell}_source")
+    out, _ = run()
+    assert "_nbglm_completion" in out
+
+
+def test_commands_and_options_are_completed(run, monkeypatch):
+    for words, found in (("nbglm f", "fit"), ("nbglm fit --disp", "--dispersion")):
+        monkeypatch.setenv("_NBGLM_COMPLETE", "bash_complete")
+        monkeypatch.setenv("COMP_WORDS", words)
+        monkeypatch.setenv("COMP_CWORD", str(len(words.split()) - 1))
+        out, _ = run()
+        assert out.splitlines() == [f"plain,{found}"]
+
+
+def test_the_help_lists_all_commands_with_whole_sentences(run):
+    out, _ = run("--help")
+    assert "..." not in out.split("Commands:")[1]
+    for name in group.commands:
+        assert f"\n  {name}  " in out
+        _, said = run(name, "--nonsense", code=2)
+        assert "No such option" in said

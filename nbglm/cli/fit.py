@@ -1,0 +1,170 @@
+"""``nbglm fit``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from nbglm.cli.commands import command
+from nbglm.cli.failing import naming, note
+from nbglm.cli.options import FILE, data_options, jobs_option, memory_option, output_option, several
+from nbglm.cli.reading import Given, column, read_given
+from nbglm.cli.writing import TABLE_SUFFIXES, Output, format_of, write_table
+from nbglm.status import GENE_STATUS
+
+if TYPE_CHECKING:
+    from nbglm.results import NegBinResults
+
+__all__ = ["fit"]
+
+_STORES = (".h5ad", ".zarr")
+
+_model_options = several(
+    click.option("--mean", required=True, metavar="FORMULA", help="Of the log mean: '~ x + g'."),
+    click.option(
+        "--dispersion",
+        default="~ 1",
+        show_default=True,
+        metavar="FORMULA",
+        help="Of the log size; a larger size is less overdispersion.",
+    ),
+    click.option("--offset", metavar="COLUMN", help="Offset of the log mean: a column of obs."),
+    click.option(
+        "--size-factors",
+        "--exposure",
+        metavar="COLUMN",
+        help="Factors of the mean, such as the depth: a column of obs.",
+    ),
+    click.option(
+        "--weights", metavar="COLUMN", help="Frequency weights: a cell of weight 2 is two cells."
+    ),
+    click.option(
+        "--cov-type",
+        type=click.Choice(["oim", "eim", "HC0", "HC1", "cluster"]),
+        help="Standard errors: of the observed or the expected information, or robust ones.  "
+        "[default: oim, or cluster with --groups]",
+    ),
+    click.option(
+        "--groups",
+        metavar="COLUMN",
+        help="Clusters of cells whose counts may depend on each other, such as their donor.",
+    ),
+    click.option(
+        "--rank-deficient",
+        type=click.Choice(["drop", "min_norm", "raise"]),
+        default="drop",
+        show_default=True,
+        help="What to do with columns of the design that others add up to.",
+    ),
+    click.option(
+        "--python",
+        is_flag=True,
+        help="Formulas are evaluated as Python, which may do all that a program can: only for "
+        "formulas of your own. Without it they may use columns of obs, numbers, patsy's functions "
+        "(C, bs, cr, ...) and numpy's elementwise ones (np.log, ...).",
+    ),
+)
+
+_work_options = several(
+    jobs_option,
+    memory_option,
+    click.option(
+        "--progress/--no-progress",
+        default=None,
+        help="A progress bar on stderr.  [default: on a terminal, where it takes long]",
+    ),
+)
+
+
+@command(
+    "fit",
+    [
+        (
+            "Along a pseudotime, with the depth of each cell",
+            'nbglm fit cells.h5ad --mean "~ pseudotime" --size-factors depth -o fit.h5ad',
+        ),
+        (
+            "Means and dispersions of cell types, with errors that know of the donors",
+            'nbglm fit cells.h5ad --mean "~ cell_type" --dispersion "~ cell_type" --groups donor',
+        ),
+        (
+            "A table of coefficients at once",
+            'nbglm fit cells.h5ad --mean "~ bs(pseudotime, df=4)" --genes gene0,gene1 | head -5',
+        ),
+    ],
+)
+@click.argument("data", type=FILE)
+@_model_options
+@data_options
+@_work_options
+@output_option("Write the fit to this .h5ad or .zarr, or its coefficients to a .csv or .tsv.")
+def fit(data: Path, output: Path | None, overwrite: bool, **options: Any) -> None:
+    """Fit a negative binomial GLM to every gene.
+
+    DATA is an AnnData (.h5ad or .zarr) or a text table of counts (.csv, .tsv; a line for each cell,
+    the first column its name) beside --obs. Without -o the table of coefficients goes to stdout.
+    A gene that cannot be fitted has a status that says why, and is no error.
+    """
+    place = None
+    if output is not None:
+        inputs = (data, options["obs"]) if options["obs"] else (data,)
+        place = Output(output, (*_STORES, *TABLE_SUFFIXES), overwrite, inputs)
+    given = Given(
+        data,
+        options["obs"],
+        options["layer"],
+        options["raw"],
+        options["transpose"],
+        options["genes"],
+    )
+    results = _fitted(given, options)
+    note(_summary(results))
+    write_table(results.to_frame(), format_of(output, None), place)
+
+
+def _fitted(given: Given, options: dict[str, Any]) -> NegBinResults:
+    """The fit that the options ask for."""
+    table, obs = read_given(given)
+    where = given.obs or given.path
+    named: dict[str, Any] = {
+        name: column(obs, options[name], f"--{name.replace('_', '-')}", where)
+        for name in ("offset", "size_factors", "weights")
+    }
+    groups = column(obs, options["groups"], "--groups", where)
+    kind = options["cov_type"] or ("oim" if groups is None else "cluster")
+    if (kind == "cluster") != (groups is not None):
+        msg = f"--cov-type {kind} {'does not go with' if groups else 'needs'} --groups"
+        raise click.UsageError(msg)
+    progress = options["progress"]
+    if progress is None and not sys.stderr.isatty():
+        progress = False
+    from nbglm.negbin import fit_negbin
+
+    with naming(given.path):
+        return fit_negbin(
+            table,
+            {"mean": options["mean"], "dispersion": options["dispersion"]},
+            obs=None if hasattr(table, "obs_names") else obs,
+            layer=given.layer,
+            **named,
+            cov_type=kind,
+            cov_kwds=None if groups is None else {"groups": groups},
+            rank_deficient=options["rank_deficient"],
+            n_jobs=options["n_jobs"],
+            progress=progress,
+            max_memory=options["max_memory"],
+            scope="caller" if options["python"] else "columns",
+        )
+
+
+def _summary(results: NegBinResults) -> str:
+    """What came of the fit, in a line."""
+    counts = results.status.value_counts()
+    said = ", ".join(f"{counts[word]} {word}" for word in GENE_STATUS[::-1] if word in counts)
+    return (
+        f"{len(results.status)} genes x {results.counts.n_cells} cells in {results.seconds:.2g} s: "
+        f"{said}"
+    )
