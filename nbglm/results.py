@@ -13,13 +13,12 @@ from numpy.typing import NDArray
 
 from nbglm.counts.genewise import Components
 from nbglm.diagnostics.methods import FitDiagnostics
-from nbglm.exceptions import AlignmentError, OptionError
+from nbglm.exceptions import AlignmentError
 from nbglm.fit.prediction import predict
 from nbglm.inference.dropping import of_genes, without_data
 from nbglm.inference.estimates import predict_intervals
 from nbglm.inference.explain import explain_gene
 from nbglm.inference.levels import check_interval
-from nbglm.inference.selection import gene_positions
 from nbglm.report.methods import FitReports
 from nbglm.simulate.draws import Seed
 from nbglm.simulate.samples import simulate
@@ -250,33 +249,6 @@ class NegBinResults(FitReports, FitDiagnostics):
         NegBinResults
         """
         return of_genes(self, np.array([position]))
-
-    def subset(self, genes: object) -> Self:
-        """The fit of some genes; nothing is fitted again.
-
-        Parameters
-        ----------
-        genes : str, sequence of str, or array or Series of bool
-            Their names, in the order that is wanted, or which of them: such as
-            ``results.status == "ok"``.
-
-        Returns
-        -------
-        NegBinResults
-            With the same numbers. P-values are adjusted for these genes alone.
-
-        Raises
-        ------
-        KeyError
-            If there is no such gene.
-        ValueError
-            If none is chosen.
-        """
-        positions = gene_positions(self.counts.genes, genes)
-        if not positions.size:
-            msg = "subset() was given no gene; at least one is needed."
-            raise OptionError(msg)
-        return of_genes(self, positions)
 
     def without_data(self, *, limit_tests: bool = True) -> Self:
         """The same results without counts and cells.

@@ -10,6 +10,8 @@ import pandas as pd
 
 from nbglm.exceptions import InputTypeError, UnavailableError, did_you_mean
 from nbglm.negbin import fit_negbin
+from nbglm.report.html import as_heading
+from nbglm.report.summary import fit_html
 from nbglm.results import NegBinResults
 from nbglm.simulate.draws import Seed
 
@@ -165,6 +167,12 @@ class NegBinRegressionSimulator:
         return self.results.sample(
             obs, offset=offset, size_factors=size_factors, seed=seed, n_jobs=n_jobs
         )
+
+    def _repr_html_(self) -> str:
+        """The simulator in a notebook."""
+        if self._results is None:
+            return as_heading(type(self).__name__, "not fitted")
+        return fit_html(self._results, type(self).__name__)
 
     def __repr__(self) -> str:
         if self._results is None:

@@ -8,7 +8,8 @@ likelihood             data of both designs; predictions from coefficients
 intervals predictions  what the fit of a response predicts
 margins diagnostics    marginal effects, influence, criteria
 scores testing         its tests
-summaries results      what it reports
+summaries display      what it reports, at length and where it is merely named
+results                all of it
 reading                what from_formula is given: rows, response, named columns
 model                  NegBinModel: from arrays, from formulas, or of one gene of a fit
 """

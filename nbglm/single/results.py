@@ -20,6 +20,7 @@ from nbglm.inference.dropping import without_data
 from nbglm.inference.explain import explain_gene
 from nbglm.inference.levels import check_alpha
 from nbglm.inference.methods import FitInference
+from nbglm.single.display import results_html, results_text
 from nbglm.single.likelihood import NegBinLikelihood
 from nbglm.single.refused import RefusedOfResults, refuse_unknown_options
 from nbglm.single.summaries import Summaries
@@ -79,6 +80,12 @@ class NegBinModelResults(RefusedOfResults, Summaries):
     @use_t.setter
     def use_t(self, value: bool) -> None:
         refuse_unknown_options("The results", {"use_t": value})
+
+    def __repr__(self) -> str:
+        return results_text(self)
+
+    def _repr_html_(self) -> str:
+        return results_html(self)
 
     # Estimates ------------------------------------------------------------------------------
 
@@ -281,6 +288,12 @@ class NegBinModelResultsWrapper(CountResultsWrapper):
     """
 
     _wrap_attrs: ClassVar = {**CountResultsWrapper._wrap_attrs, "log_pvalues": "columns"}  # noqa: SLF001
+
+    def __repr__(self) -> str:
+        return repr(self._results)
+
+    def _repr_html_(self) -> str:
+        return str(self._results._repr_html_())
 
     def __getattribute__(self, name: str) -> Any:
         """An attribute, with labels; a copy if it could be written into."""

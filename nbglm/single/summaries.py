@@ -12,6 +12,7 @@ from statsmodels.iolib.summary import Summary, summary_params, summary_params_fr
 
 from nbglm.exceptions import OptionError, UnavailableError
 from nbglm.inference.levels import check_alpha
+from nbglm.report.safesummary import SafeSummary
 from nbglm.single.likelihood import PREFIX
 from nbglm.single.testing import Tests
 
@@ -122,7 +123,7 @@ class Summaries(Tests):
             ("LL-Null:", [self._beside_null("llnull", 8)]),
             ("LLR p-value:", [self._beside_null("llr_pvalue", 4)]),
         ]
-        summary = Summary()
+        summary = SafeSummary()
         heading = title or f"Negative binomial regression: {response}"
         summary.add_table_2cols(self, gleft=left, gright=right, title=heading)
         table = summary_params(self._columns(alpha, irr), xname=names, alpha=alpha, use_t=False)

@@ -117,6 +117,8 @@ ANSWERED = {
     ),
     "table": lambda fit: fit.table(first(fit)),
     "table of a size": lambda fit: fit.table(first(fit, "dispersion"), "dispersion", sort=None),
+    "rank_genes_groups": lambda fit: fit[fit.status == "ok"].rank_genes_groups("group"),
+    "summary": lambda fit: fit.summary().as_text(),
     "wald_test": lambda fit: fit.wald_test(first(fit)),
     "wald_test of genes in the interior": lambda fit: fit.subset(fit.status == "ok").wald_test(
         list(fit.design.mean.terms[:2])
