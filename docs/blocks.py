@@ -30,6 +30,8 @@ from sybil import Document, Example, Region, Sybil
 from sybil.example import SybilFailure
 from sybil.parsers.markdown import SkipParser
 
+from nbglm import NbglmWarning
+
 ROOT = Path(__file__).parents[1]
 _BLOCK = re.compile(
     r"^```(?P<language>python|console)\n(?P<code>.*?)^```\n"
@@ -45,7 +47,8 @@ def _printed(code: str, place: str, names: dict[str, Any]) -> str:
     """What a block prints; errors go on to the caller."""
     out = io.StringIO()
     with redirect_stdout(out), warnings.catch_warnings():
-        warnings.simplefilter("always")
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", NbglmWarning)  # a page has nothing to warn of
         exec(compile(code, place, "exec"), names)
     return out.getvalue()
 
@@ -143,7 +146,8 @@ def write(path: Path) -> bool:
             asked = [command for command, _ in _parts(code)]
             lines = "".join(f"$ {one}\n{two}" for one, two in zip(asked, answers, strict=True))
             return f"```console\n{lines}```\n"
-        got = _kept(output, _printed(code, str(path), names))
+        above = "\n" * (text.count("\n", 0, match.start()) + 1)  # for the lines of tracebacks
+        got = _kept(output, _printed(above + code, str(path), names))
         block = f"```python\n{code}```\n"
         return f"{block}\n```text\n{got}```\n" if got else block
 

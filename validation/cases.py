@@ -85,7 +85,7 @@ def small_cases() -> list[Case]:
 
 
 def pancreas_path() -> Path | None:
-    """The real data, if they are there: see "How right it is" in the README."""
+    """The real data, if they are there: see docs/validation.md."""
     folder = os.environ.get("NBGLM_DATA_DIR")
     root = Path(folder) if folder else Path(__file__).resolve().parents[2] / "shared" / "data"
     path = root / "pancreas.h5ad"
