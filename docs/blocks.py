@@ -19,13 +19,14 @@ import os
 import re
 import subprocess
 import sys
-import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import chdir, redirect_stdout
+from contextlib import ExitStack, chdir, redirect_stdout
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+from pandas import option_context
 from sybil import Document, Example, Region, Sybil
 from sybil.example import SybilFailure
 from sybil.parsers.markdown import SkipParser
@@ -40,6 +41,7 @@ _BLOCK = re.compile(
 )
 _COMMAND = re.compile(r"^\$ (.*(?:\\\n.*)*)\n", flags=re.MULTILINE)
 _RUNNABLE = ("nbglm ", "cat ")
+_WIDTH = 100
 _CHECKER = doctest.OutputChecker()
 
 
@@ -58,10 +60,11 @@ def _answered(command: str) -> str:
     done = subprocess.run(  # noqa: S602, the pages are ours
         command,
         shell=True,
+        check=False,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        check=False,
+        env={**os.environ, "COLUMNS": str(_WIDTH)},
     )
     return done.stdout
 
@@ -105,16 +108,15 @@ def parse(document: Document) -> Iterator[Region]:
 
 
 def _enter(names: dict[str, Any]) -> None:
-    """Each page has a folder of its own for the files that it writes."""
+    """Each page has a folder of its own for its files, and tables as wide as its columns of text."""
     names["__name__"] = "__main__"
-    names["_folder"] = folder = tempfile.TemporaryDirectory()
-    names["_place"] = place = chdir(folder.name)
-    place.__enter__()
+    names["_open"] = stack = ExitStack()
+    stack.enter_context(chdir(stack.enter_context(TemporaryDirectory())))
+    stack.enter_context(option_context("display.width", _WIDTH, "display.max_columns", 20))
 
 
 def _leave(names: dict[str, Any]) -> None:
-    names["_place"].__exit__(None, None, None)
-    names["_folder"].cleanup()
+    names["_open"].close()
 
 
 PAGES = Sybil(
@@ -167,6 +169,5 @@ def _kept(said: str, got: str) -> str:
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("COLUMNS", "100")
     for page in map(Path, sys.argv[1:]):
         print(page, "changed" if write(page.resolve()) else "as it was")
