@@ -108,7 +108,7 @@ def parse(document: Document) -> Iterator[Region]:
 
 
 def _enter(names: dict[str, Any]) -> None:
-    """Each page has a folder of its own for its files, and tables as wide as its columns of text."""
+    """Give the page a folder of its own for its files, and tables of one width."""
     names["__name__"] = "__main__"
     names["_open"] = stack = ExitStack()
     stack.enter_context(chdir(stack.enter_context(TemporaryDirectory())))
