@@ -13,6 +13,7 @@ __all__ = [
     "FormulaError",
     "HypothesisError",
     "InputTypeError",
+    "MissingPackageError",
     "NbglmError",
     "NbglmWarning",
     "OptionError",
@@ -68,6 +69,10 @@ class UnknownNameError(NbglmError, KeyError):
 
 class UnavailableError(NbglmError, NotImplementedError):
     """Something that this fit or this class does not offer; the message says what does."""
+
+
+class MissingPackageError(NbglmError, ImportError):
+    """A package that only some users need is not installed; the message says which extra has it."""
 
 
 class WorkerError(NbglmError, RuntimeError):
