@@ -21,6 +21,7 @@ from nbglm.exceptions import (
     AlignmentError,
     CacheError,
     CountsError,
+    FileError,
     FormulaError,
     HypothesisError,
     InputTypeError,
@@ -36,6 +37,7 @@ from nbglm.exceptions import (
 
 if TYPE_CHECKING:
     from nbglm.inference.comparison import compare, lr_test
+    from nbglm.loading import load
     from nbglm.negbin import fit_negbin
     from nbglm.results import NegBinResults
     from nbglm.simulator import NegBinRegressionSimulator
@@ -48,6 +50,7 @@ __all__ = [
     "AlignmentError",
     "CacheError",
     "CountsError",
+    "FileError",
     "FormulaError",
     "HypothesisError",
     "InputTypeError",
@@ -64,6 +67,7 @@ __all__ = [
     "WorkerError",
     "compare",
     "fit_negbin",
+    "load",
     "lr_test",
     "warmup",
 ]
@@ -74,6 +78,7 @@ _HOMES = {
     "NegBinResults": "nbglm.results",
     "compare": "nbglm.inference.comparison",
     "fit_negbin": "nbglm.negbin",
+    "load": "nbglm.loading",
     "lr_test": "nbglm.inference.comparison",
     "warmup": "nbglm.warming",
 }

@@ -10,6 +10,7 @@ __all__ = [
     "AlignmentError",
     "CacheError",
     "CountsError",
+    "FileError",
     "FormulaError",
     "HypothesisError",
     "InputTypeError",
@@ -81,6 +82,10 @@ class WorkerError(NbglmError, RuntimeError):
 
 class CacheError(NbglmError, OSError):
     """Compiled kernels cannot be kept; the message says where they could be."""
+
+
+class FileError(NbglmError, OSError):
+    """A file is not there, damaged, of another kind, or cannot be written; it is named."""
 
 
 class NbglmWarning(UserWarning):

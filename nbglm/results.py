@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from nbglm.counts.genewise import Components
 from nbglm.diagnostics.methods import FitDiagnostics
 from nbglm.exceptions import AlignmentError
+from nbglm.files.saving import FitFiles
 from nbglm.fit.prediction import predict
 from nbglm.inference.dropping import of_genes, without_data
 from nbglm.inference.estimates import predict_intervals
@@ -35,7 +36,7 @@ FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, repr=False)
-class NegBinResults(FitReports, FitDiagnostics):
+class NegBinResults(FitReports, FitDiagnostics, FitFiles):
     """A negative binomial GLM for each gene, with inference.
 
     The model is ``Y ~ NB(mean mu, size r)`` with ``Var Y = mu + mu**2 / r``,

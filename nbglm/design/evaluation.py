@@ -1,7 +1,7 @@
 """Patsy at work: a formula and columns become numbers, and whatever it raises becomes words.
 
-With :mod:`nbglm.design.scope` and :mod:`nbglm.design.terms` the only module that calls patsy's
-functions.
+With :mod:`nbglm.design.scope`, :mod:`nbglm.design.terms` and :mod:`nbglm.design.frozen` the only
+module that calls patsy's functions.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ __all__ = [
     "design_info",
     "evaluate",
     "refuse_non_finite",
-    "what_is_frozen",
 ]
 
 FloatArray = NDArray[np.float64]
@@ -132,27 +131,6 @@ def design_info(
             NA_action=_KEEP_ALL_ROWS,
         )
     return info
-
-
-def what_is_frozen(info: patsy.DesignInfo | None) -> object:
-    """What new rows depend on in a design, for comparison with another one.
-
-    Parameters
-    ----------
-    info : patsy.DesignInfo or None
-        The design.
-
-    Returns
-    -------
-    object
-        Equal for designs that give the same columns. One that remembers anything of values, such
-        as knots or a mean, is equal to no other.
-    """
-    factors = None if info is None else info.factor_infos
-    if info is None or not factors or any(its.state["transforms"] for its in factors.values()):
-        return object()
-    kinds = {name: (its.type, its.num_columns, its.categories) for name, its in factors.items()}
-    return info.column_names, kinds
 
 
 @contextlib.contextmanager

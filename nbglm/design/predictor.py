@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,14 +17,15 @@ from nbglm.design.evaluation import (
     design_info,
     evaluate,
     refuse_non_finite,
-    what_is_frozen,
 )
+from nbglm.design.expressions import read_expression
 from nbglm.design.factors import (
     design_labels,
     refuse_enormous,
     refuse_levels_of_cells,
 )
 from nbglm.design.formula import PreparedFormula, prepare_formula
+from nbglm.design.frozen import freeze, thaw
 from nbglm.design.notation import shown
 from nbglm.design.scope import Scope, columns_scope, plain_scope, used_columns
 from nbglm.design.terms import read_terms
@@ -61,12 +63,14 @@ class LinearPredictor:
     info : patsy.DesignInfo or None
         What applies the formula to new rows; None after loading, if the formula uses names that
         were only known where the fit was made.
-    source : dict
-        The columns that the formula used, from which `info` is made again after loading.
+    frozen : dict or None
+        The same as numbers and words, from which `info` is made again after loading.
     columns_only : bool
         Whether it was read with ``scope="columns"``.
     outside : tuple of str
         Arrays of the scope that it uses, which have no values for new rows.
+    withheld : str
+        Why there is no `info`, if there is none.
     """
 
     key: str
@@ -77,40 +81,44 @@ class LinearPredictor:
     columns: Mapping[str, Column]
     matrix: FloatArray
     info: patsy.DesignInfo | None
-    source: Mapping[str, object]
+    frozen: Mapping[str, Any] | None
     columns_only: bool = False
     outside: tuple[str, ...] = ()
+    withheld: str = ""
 
     def __getstate__(self) -> dict[str, object]:
         """Everything but patsy's object, which cannot be pickled."""
         return {**self.__dict__, "info": None}
 
     def __setstate__(self, state: dict[str, object]) -> None:
-        """Make patsy's object again, from the same columns."""
+        """Make patsy's object again, from what is frozen."""
         self.__dict__.update(state)
-        self.__dict__["info"] = self._info_of(self.source)
+        again = self.in_scope(columns_scope() if self.columns_only else plain_scope())
+        self.__dict__.update(info=again.info, withheld=again.withheld)
 
-    def _info_of(self, source: Mapping[str, object]) -> patsy.DesignInfo | None:
-        """What applies the formula to new rows, made of some columns; None if that fails."""
-        if not self.formula.patsy:
-            return patsy.DesignInfo(list(self.terms))
-        scope = columns_scope() if self.columns_only else plain_scope()
+    def in_scope(self, scope: Scope) -> LinearPredictor:
+        """The same with what a scope offers to the formula; nothing is evaluated.
+
+        Parameters
+        ----------
+        scope : Scope
+            Where functions and variables are looked up.
+
+        Returns
+        -------
+        LinearPredictor
+            Without `info` if the formula uses anything that the scope does not have or allow.
+        """
+        info, withheld = None, ""
         try:
-            terms = read_terms(self.key, self.formula)
-            return design_info(self.key, self.formula, terms, source, scope)
-        except FormulaError:
-            return None
+            info = thaw(self.key, self.formula, self.terms, self.frozen, scope)
+        except FormulaError as error:
+            withheld = str(error)
+        return replace(self, info=info, withheld=withheld, columns_only=scope.columns_only)
 
     def without_cells(self) -> LinearPredictor:
-        """The same formula for new rows, without those of the fit.
-
-        The columns that it used are left as far as :attr:`info` cannot be made again without them:
-        for a spline, a centred covariate, or levels that were only looked up.
-        """
-        first = {name: values[:1] for name, values in self.source.items()}  # type: ignore[index]
-        enough = what_is_frozen(self._info_of(first)) == what_is_frozen(self.info)
-        source = first if enough else self.source
-        return replace(self, matrix=self.matrix[:0].copy(), source=source)
+        """The same formula for new rows, without those of the fit."""
+        return replace(self, matrix=self.matrix[:0].copy())
 
     def linear_constraint(self, written: object) -> tuple[FloatArray, FloatArray]:
         """Linear combinations of the coefficients in patsy's language.
@@ -154,10 +162,7 @@ class LinearPredictor:
         """
         given = shown(self.formula.given)
         if self.info is None:
-            msg = (
-                f"the {self.key} formula {given} uses names from where the fit was "
-                f"made, which were not saved with it; new rows can be predicted there only."
-            )
+            msg = f"the {self.key} formula {given} cannot be applied to new rows. {self.withheld}"
             raise FormulaError(msg)
         if self.outside:
             msg = (
@@ -240,6 +245,12 @@ def build_predictor(
     matrix = evaluate(key, formula, info, data, len(obs))
     refuse_non_finite(key, terms, matrix, obs.index)
     matrix.flags.writeable = False
+    variables = {
+        name: scope.value(name)
+        for code in parsed.kept
+        for name in read_expression(code).variables
+        if name not in data and name not in outside
+    }
     names = [formula.restore(name) for name in info.term_name_slices]
     factors = (frozenset(factor.name() for factor in term.factors) for term in info.terms)
     return LinearPredictor(
@@ -251,7 +262,7 @@ def build_predictor(
         columns=columns,
         matrix=matrix,
         info=info,
-        source=data,
+        frozen=freeze(info, variables),
         columns_only=scope.columns_only,
         outside=outside,
     )
@@ -285,5 +296,5 @@ def matrix_predictor(key: str, matrix: FloatArray, terms: Sequence[str]) -> Line
         columns={},
         matrix=matrix,
         info=patsy.DesignInfo(list(names)),
-        source={},
+        frozen=None,
     )

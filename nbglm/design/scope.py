@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import builtins
 import inspect
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -43,10 +44,13 @@ class Scope:
     columns_only : bool
         Whether formulas may use nothing but columns, patsy's functions and numpy's elementwise
         ones.
+    given : frozenset of str
+        Names that such formulas may use besides.
     """
 
     environment: patsy.EvalEnvironment
     columns_only: bool = False
+    given: frozenset[str] = frozenset()
 
     def __contains__(self, name: str) -> bool:
         known = patsy.builtins.__all__ if self.columns_only else _everywhere()
@@ -59,6 +63,11 @@ class Scope:
         except KeyError:
             return None
 
+    def with_numbers(self, values: Mapping[str, object]) -> Scope:
+        """The same names, and these where they are nothing yet."""
+        environment = self.environment.with_outer_namespace(dict(values))
+        return replace(self, environment=environment, given=self.given | set(values))
+
 
 def _everywhere() -> set[str]:
     return {*patsy.builtins.__all__, *dir(builtins)}
@@ -69,10 +78,11 @@ def plain_scope() -> Scope:
     return Scope(patsy.EvalEnvironment([{"np": np, "numpy": np}]))
 
 
-def columns_scope() -> Scope:
-    """Names that a formula of a stranger may use."""
+def columns_scope(given: Mapping[str, object] = MappingProxyType({})) -> Scope:
+    """Names that a formula of a stranger may use, and those that are given it besides."""
     allowed = numpy_of_formulas()
-    return Scope(patsy.EvalEnvironment([{"np": allowed, "numpy": allowed}]), columns_only=True)
+    names = {"np": allowed, "numpy": allowed, **given}
+    return Scope(patsy.EvalEnvironment([names]), columns_only=True, given=frozenset(given))
 
 
 def scope_of_caller(frames_up: int = 0, scope: str = "caller") -> Scope:
@@ -163,7 +173,9 @@ class _Check:
         try:
             expression = read_expression(code)
             stranger = (
-                stranger_in(expression.tree, self.is_column) if self.scope.columns_only else ""
+                stranger_in(expression.tree, self.is_column, self.scope.given)
+                if self.scope.columns_only
+                else ""
             )
         except SyntaxError as error:
             cause = "is not an expression; terms are joined with +, odd names go into backticks"

@@ -9,7 +9,7 @@ functions, and numpy's elementwise ones, none of which reads a file or keeps wha
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from types import SimpleNamespace
 
 import numpy as np
@@ -63,7 +63,9 @@ def numpy_of_formulas() -> SimpleNamespace:
     return SimpleNamespace(**{name: getattr(np, name) for name in (*_ARGUMENTS, *_NUMBERS)})
 
 
-def stranger_in(tree: ast.Expression, is_column: Callable[[str], bool]) -> str:
+def stranger_in(
+    tree: ast.Expression, is_column: Callable[[str], bool], given: Collection[str] = ()
+) -> str:
     """What in an expression is not on the list.
 
     Parameters
@@ -72,6 +74,8 @@ def stranger_in(tree: ast.Expression, is_column: Callable[[str], bool]) -> str:
         A factor of a formula.
     is_column : callable
         Whether a name is a column of obs.
+    given : collection of str
+        Names of values and functions that are allowed besides.
 
     Returns
     -------
@@ -85,7 +89,7 @@ def stranger_in(tree: ast.Expression, is_column: Callable[[str], bool]) -> str:
     >>> stranger_in(ast.parse("open('x')", mode="eval"), lambda name: name == "x")
     "the function 'open'"
     """
-    return _Check(is_column).expression(tree.body)
+    return _Check(is_column, given).expression(tree.body)
 
 
 def _number(node: ast.AST) -> float | None:
@@ -101,8 +105,8 @@ def _number(node: ast.AST) -> float | None:
 class _Check:
     """Walk an expression; every method returns the first stranger that it finds."""
 
-    def __init__(self, is_column: Callable[[str], bool]) -> None:
-        self.is_column = is_column
+    def __init__(self, is_column: Callable[[str], bool], given: Collection[str]) -> None:
+        self.is_column, self.given = is_column, given
 
     def first(self, nodes: list[ast.expr]) -> str:
         return next((found for node in nodes if (found := self.expression(node))), "")
@@ -115,9 +119,11 @@ class _Check:
                 known = type(node.value) in (int, float, bool)
                 found = "" if known else f"the constant {node.value!r}"
             case ast.Name():
-                found = "" if self.is_column(node.id) else f"the name {node.id!r}"
+                known = self.is_column(node.id) or node.id in self.given
+                found = "" if known else f"the name {node.id!r}"
             case ast.Attribute():
-                found = "" if _of_numpy(node) in _NUMBERS else f"the attribute {node.attr!r}"
+                known = _of_numpy(node) in _NUMBERS or self.is_given(node)
+                found = "" if known else f"the attribute {node.attr!r}"
             case ast.UnaryOp():
                 found = _operator(node.op) or self.expression(node.operand)
             case ast.BinOp():
@@ -145,7 +151,15 @@ class _Check:
         """Levels may be compared with, but not calculated with."""
         return self.first([node for node in nodes if not _is_text(node)])
 
+    def is_given(self, node: ast.expr) -> bool:
+        """Whether this is a name that was given, or one of its public attributes."""
+        while isinstance(node, ast.Attribute) and not node.attr.startswith("_"):
+            node = node.value
+        return isinstance(node, ast.Name) and node.id in self.given
+
     def call(self, node: ast.Call) -> str:
+        if self.is_given(node.func):
+            return self.call_of_given(node)
         name = node.func.id if isinstance(node.func, ast.Name) else ""
         if name in _PATSY:
             return self.call_of_patsy(name, node)
@@ -169,6 +183,13 @@ class _Check:
             return f"a spline of more than {_MOST_COLUMNS} columns"
         return self.first(node.args[:data]) or self.options(options)
 
+    def call_of_given(self, node: ast.Call) -> str:
+        """Its arguments may be data or options."""
+        parts = [*node.args, *(word.value for word in node.keywords)]
+        return next(
+            (found for part in parts if self.option(part) and (found := self.expression(part))), ""
+        )
+
     def options(self, nodes: list[ast.expr]) -> str:
         """Arguments that are no data: numbers, texts, lists of them, contrasts."""
         return next((found for node in nodes if (found := self.option(node))), "")
@@ -179,8 +200,10 @@ class _Check:
                 return self.options(node.elts)
             case ast.Constant(value=value) if value is None or type(value) in (str, bool):
                 return ""
-            case ast.Name(id=name) if name in _CONTRASTS:
+            case ast.Name(id=name) if name in _CONTRASTS or name in self.given:
                 return ""
+            case ast.Call(func=function) if self.is_given(function):
+                return self.call(node)
             case ast.Call(func=ast.Name(id=name)) if name in _CONTRASTS:
                 return self.call(node)
         return "" if _number(node) is not None else f"the argument {ast.unparse(node)[:40]!r}"

@@ -1,0 +1,232 @@
+"""Arrays of numbers in a file or a folder, looked at before anything is read.
+
+Only numbers are read: no texts of variable length, no Python objects, which zarr would unpickle,
+no links out of the file. What an array claims to take is compared with the bytes that are there,
+and with the memory that is free, before any of it is taken.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nbglm.exceptions import FileError
+from nbglm.memory import available_memory, written
+
+__all__ = ["Arrays", "open_arrays"]
+
+_SLACK = 64 * 2**20  # bytes that any file may claim
+_RATIO = 1000  # bytes that a byte in a file may become
+_CHUNK = 2**31
+_CODECS = frozenset({"bytes", "zstd", "blosc", "gzip", "zlib", "lz4", "crc32c"})
+
+
+class Arrays(Protocol):
+    """Named arrays of numbers."""
+
+    def __call__(self, name: str) -> NDArray[Any]:
+        """The array of this name."""
+        ...
+
+    def has(self, name: str) -> bool:
+        """Whether there is one."""
+        ...
+
+
+class _Allowance:
+    """How much a file may claim in all."""
+
+    def __init__(self, stored: int) -> None:
+        free = available_memory()
+        self.left = _SLACK + _RATIO * stored
+        self.free = free
+
+    def take(self, name: str, shape: tuple[int, ...], itemsize: int, chunk: int) -> None:
+        """Refuse an array that claims more than is left."""
+        claimed = math.prod(shape) * itemsize
+        if claimed > self.left or chunk > _CHUNK:
+            msg = (
+                f"its array {name!r} claims to be {' x '.join(f'{n:,}' for n in shape)} numbers "
+                f"({written(max(claimed, chunk))}), more than such a file can hold"
+            )
+            raise ValueError(msg)
+        if self.free is not None and claimed + chunk > self.free:
+            msg = (
+                f"its array {name!r} takes {written(claimed)}, and {written(self.free)} of memory "
+                f"are free"
+            )
+            raise ValueError(msg)
+        self.left -= claimed
+
+
+class _Hdf5:
+    """Arrays of an HDF5 file."""
+
+    def __init__(self, file: Any, allowance: _Allowance) -> None:
+        self._file, self._allowance = file, allowance
+
+    def _find(self, name: str) -> Any:
+        """What has this name, by hard links alone."""
+        import h5py
+
+        found = self._file
+        for part in name.split("/"):
+            if not isinstance(found, h5py.Group):
+                return None
+            if not isinstance(found.get(part, getlink=True), h5py.HardLink):
+                return None
+            found = found[part]
+        return found
+
+    def has(self, name: str) -> bool:
+        return self._find(name) is not None
+
+    def __call__(self, name: str) -> NDArray[Any]:
+        import h5py
+
+        found = self._find(name)
+        if not isinstance(found, h5py.Dataset):
+            msg = f"its array {name!r} is missing"
+            raise KeyError(msg)
+        kept = found.id.get_create_plist()
+        filters = [kept.get_filter(k)[0] for k in range(kept.get_nfilters())]
+        known = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32}
+        plain = found.dtype.kind in "biuf" and found.dtype.itemsize <= 8
+        if not plain or found.is_virtual or found.external or not known.issuperset(filters):
+            msg = f"its array {name!r} is of a kind that is not read ({found.dtype})"
+            raise ValueError(msg)
+        chunk = math.prod(found.chunks or ()) * found.dtype.itemsize
+        self._allowance.take(name, found.shape, found.dtype.itemsize, chunk)
+        return np.asarray(found[()])
+
+
+class _Zarr:
+    """Arrays of a zarr store in a folder."""
+
+    def __init__(self, folder: Path, allowance: _Allowance) -> None:
+        self._folder, self._allowance = folder, allowance
+
+    def has(self, name: str) -> bool:
+        return (self._folder / name).is_dir()
+
+    def __call__(self, name: str) -> NDArray[Any]:
+        import zarr
+
+        folder = self._folder / name
+        shape, dtype, chunk, codecs = _described(folder, name)
+        plain = dtype.kind in "biuf" and dtype.itemsize <= 8
+        if not plain or not _CODECS.issuperset(codecs):
+            msg = f"its array {name!r} is of a kind that is not read ({dtype}, {sorted(codecs)})"
+            raise ValueError(msg)
+        self._allowance.take(name, shape, dtype.itemsize, math.prod(chunk) * dtype.itemsize)
+        return np.asarray(zarr.open_array(str(folder), mode="r")[...])
+
+
+def _described(
+    folder: Path, name: str
+) -> tuple[tuple[int, ...], np.dtype[Any], tuple[int, ...], set[str]]:
+    """Shape, dtype, shape of a chunk and codecs of an array, in either format of zarr."""
+    for file in ("zarr.json", ".zarray"):
+        with contextlib.suppress(FileNotFoundError):
+            said = json.loads((folder / file).read_text(encoding="utf-8"))
+            break
+    else:
+        msg = f"its array {name!r} is missing"
+        raise KeyError(msg)
+    if file == ".zarray":
+        chunks, dtype = said["chunks"], said["dtype"]
+        parts = [said["compressor"], *(said.get("filters") or ())]
+        codecs = {str(part["id"]) for part in parts if part is not None}
+    else:
+        grid = said["chunk_grid"]
+        if grid["name"] != "regular" or said.get("storage_transformers"):
+            msg = f"its array {name!r} is not stored in regular chunks"
+            raise ValueError(msg)
+        chunks, dtype = grid["configuration"]["chunk_shape"], said["data_type"]
+        codecs = {str(part["name"]) for part in said["codecs"]}
+    if not isinstance(dtype, str):
+        msg = f"its array {name!r} is of a kind that is not read ({str(dtype)[:40]})"
+        raise TypeError(msg)
+    shape = tuple(int(size) for size in said["shape"])
+    chunk = tuple(int(size) for size in chunks)
+    if min((*shape, *chunk), default=0) < 0 or len(shape) != len(chunk):
+        msg = f"its array {name!r} has the shape {shape} in chunks of {chunk}"
+        raise ValueError(msg)
+    return shape, np.dtype(dtype), chunk, codecs
+
+
+def _bytes_of_folder(folder: Path) -> int:
+    """How much its files take; anything but files and folders is refused."""
+    total = 0
+    for where, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            about = (Path(where) / name).lstat()
+            if stat.S_ISREG(about.st_mode):
+                total += about.st_size
+            elif not stat.S_ISDIR(about.st_mode):
+                msg = f"it has a {name!r} that is neither a file nor a folder"
+                raise ValueError(msg)
+    return total
+
+
+@contextlib.contextmanager
+def open_arrays(path: Path) -> Iterator[Arrays]:
+    """Open a file or a zarr folder to read arrays of numbers.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Yields
+    ------
+    Arrays
+        From a name such as ``"uns/nbglm/coef"`` to an array.
+
+    Raises
+    ------
+    FileError
+        If there is none, or it is of another kind.
+    """
+    if not path.exists():
+        msg = f"there is no file {str(path)!r}."
+        raise FileError(msg)
+    if path.is_dir():
+        if not any((path / name).is_file() for name in ("zarr.json", ".zgroup")):
+            msg = f"{str(path)!r} is a folder, and not of zarr."
+            raise FileError(msg)
+        yield _Zarr(path, _Allowance(_bytes_of_folder(path)))
+        return
+    import h5py
+
+    try:
+        file = h5py.File(path, "r")
+    except OSError as error:
+        msg = f"{str(path)!r} cannot be read: {_cause(path, error)}."
+        raise FileError(msg) from error
+    with file:
+        yield _Hdf5(file, _Allowance(path.stat().st_size))
+
+
+def _cause(path: Path, error: OSError) -> str:
+    """Why HDF5 opens no file, in words."""
+    if not os.access(path, os.R_OK):
+        return "reading it is not allowed"
+    if path.stat().st_size == 0:
+        return "it is empty"
+    with path.open("rb") as file:
+        start = file.read(8)
+    if start != b"\x89HDF\r\n\x1a\n":
+        return "it is no HDF5 file, which an .h5ad is"
+    if "truncated" in str(error):
+        return "it is truncated: its end is missing"
+    return f"it is damaged ({str(error).splitlines()[0]})"

@@ -1,0 +1,135 @@
+"""Files are written beside their place, under another name, and renamed when they are whole."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nbglm.exceptions import FileError, InputTypeError
+from nbglm.files.document import KEY
+from nbglm.files.reading import open_arrays
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+__all__ = ["as_path", "marked", "write_anndata"]
+
+_SUFFIXES = (".h5ad", ".zarr")
+_MARK = "nbglm_file"
+
+
+def as_path(path: object) -> Path:
+    """A path, or an error that says what was given in its place.
+
+    Parameters
+    ----------
+    path : str or PathLike
+        Of a file.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    InputTypeError
+        If it is none.
+    """
+    if not isinstance(path, str | os.PathLike):
+        msg = f"path must be the name of a file, not {type(path).__name__}."
+        raise InputTypeError(msg)
+    return Path(path).expanduser()
+
+
+def write_anndata(adata: AnnData, path: Path, *, overwrite: bool | None) -> None:
+    """Write an AnnData that holds a fit; an earlier file stays whole until the new one is.
+
+    Parameters
+    ----------
+    adata : AnnData
+        What to write.
+    path : Path
+        Where to.
+    overwrite : bool or None
+        Whether what is there is replaced; None replaces a file of this kind alone.
+
+    Raises
+    ------
+    FileError
+        If something else is there, or it cannot be written.
+    """
+    if path.suffix not in _SUFFIXES:
+        msg = f"{str(path)!r} must end in .h5ad (one file) or .zarr (a folder)."
+        raise FileError(msg)
+    if not path.parent.is_dir():
+        msg = f"{str(path)!r} cannot be written: there is no folder {str(path.parent)!r}."
+        raise FileError(msg)
+    _refuse_what_is_there(path, overwrite)
+    write = _write_zarr if path.suffix == ".zarr" else _write_h5ad
+    try:
+        _write_beside(path, lambda place: write(adata, place))
+    except OSError as error:
+        cause = error.strerror or str(error).splitlines()[0]
+        msg = f"{str(path)!r} cannot be written: {cause}."
+        raise FileError(msg) from error
+
+
+def _refuse_what_is_there(path: Path, overwrite: bool | None) -> None:
+    there = os.path.lexists(path)
+    if not there or overwrite or (overwrite is None and _is_ours(path)):
+        return
+    what = "something that is no saved fit" if overwrite is None else "a file"
+    msg = f"there is {what} at {str(path)!r} already; pass overwrite=True to replace it."
+    raise FileError(msg)
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a file holds a fit and nothing besides."""
+    with contextlib.suppress(Exception), open_arrays(path) as arrays:
+        return arrays.has(f"uns/{KEY}/{_MARK}")
+    return False
+
+
+def _write_h5ad(adata: AnnData, place: Path) -> None:
+    adata.write_h5ad(place)
+    with place.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def _write_zarr(adata: AnnData, place: Path) -> None:
+    with warnings.catch_warnings():
+        # That anndata will write another version of zarr some day, which is read as well.
+        warnings.simplefilter("ignore", UserWarning)
+        adata.write_zarr(place)
+
+
+def _write_beside(path: Path, write: Callable[[Path], None]) -> None:
+    folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
+    try:
+        new, old = folder / "new", folder / "old"
+        write(new)
+        if not os.path.lexists(path) or not (new.is_dir() or path.is_dir()):
+            new.replace(path)
+            return
+        # A folder replaces nothing in one step: what is there goes aside for a moment.
+        path.rename(old)
+        try:
+            new.rename(path)
+        except BaseException:
+            old.rename(path)
+            raise
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def marked(arrays: Mapping[str, Any]) -> dict[str, Any]:
+    """Arrays of a document with the mark that says that a file holds nothing besides."""
+    return {**arrays, _MARK: np.array([1], dtype=np.uint8)}

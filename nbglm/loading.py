@@ -1,0 +1,115 @@
+"""What was kept in a file comes back."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from nbglm.design.scope import Scope, columns_scope, scope_of_caller
+from nbglm.exceptions import FileError, InputTypeError, check_choice
+from nbglm.files.document import KEY, Document, read_document
+from nbglm.files.fits import fit_of_tree
+from nbglm.files.reading import Arrays, open_arrays
+from nbglm.files.writing import as_path
+from nbglm.results import NegBinResults
+
+__all__ = ["load"]
+
+
+def load(
+    path: str | os.PathLike[str],
+    *,
+    key: str = KEY,
+    scope: str | Mapping[str, object] = "columns",
+) -> Any:
+    """Read what ``save`` has kept in a file; nothing in it is executed.
+
+    Parameters
+    ----------
+    path : str or PathLike
+        An ``.h5ad`` file or a ``.zarr`` folder.
+    key : str
+        Where in ``uns`` the fit lies.
+    scope : str or mapping of str to object
+        What formulas may use when they are applied to new rows. ``"columns"``: columns, numbers,
+        patsy's functions (``C``, ``bs``, ...) and numpy's elementwise ones (``np.log``, ...). A
+        mapping adds names to these: ``{"f": f}`` for a fit with a function of your own.
+        ``"caller"``: whatever is known where this is called, as in :func:`nbglm.fit_negbin`; the
+        formulas of such a file can do all that a Python program can. What a formula may not use
+        costs nothing but predictions for new rows, which say so.
+
+    Returns
+    -------
+    NegBinResults
+        Or what else was saved. All that it says is the same to the last bit; what needs counts says
+        so, unless these were saved as well.
+
+    Raises
+    ------
+    FileError
+        If there is no such file, or it is damaged, newer, or of another kind.
+
+    Examples
+    --------
+    >>> load("not there.h5ad")
+    Traceback (most recent call last):
+    nbglm.exceptions.FileError: there is no file 'not there.h5ad'.
+    """
+    names = _scope_of(scope)
+    place = as_path(path)
+    with open_arrays(place) as arrays, _damage_told(place):
+        if not arrays.has(f"uns/{key}/manifest"):
+            msg = (
+                f"{str(place)!r} holds no fit under uns[{key!r}]. Fits are written by their save() "
+                f"and to_anndata(); data to fit go to nbglm.fit_negbin."
+            )
+            raise FileError(msg)
+        kept = read_document(lambda name: arrays(f"uns/{key}/{name}"), repr(str(place)))
+        return _object_of(kept, arrays, names)
+
+
+def _scope_of(scope: str | Mapping[str, object]) -> Scope:
+    if isinstance(scope, Mapping):
+        odd = [name for name in scope if not isinstance(name, str)]
+        if odd:
+            msg = f"scope= maps names to functions and values; {odd[0]!r} is no name."
+            raise InputTypeError(msg)
+        return columns_scope(scope)
+    check_choice("scope", scope, ("columns", "caller"))
+    return scope_of_caller(1, scope)
+
+
+@contextmanager
+def _damage_told(place: Path) -> Iterator[None]:
+    """Say of which file whatever goes wrong is said."""
+    try:
+        yield
+    except (FileError, InputTypeError):
+        raise
+    except Exception as error:  # of a damaged file h5py, zarr, json and numpy raise anything
+        cause = str(error.args[0] if error.args else error).strip().splitlines() or [""]
+        said = cause[0].rstrip(".") or type(error).__name__
+        msg = f"{str(place)!r} is damaged, or was changed by something else than nbglm: {said}."
+        raise FileError(msg) from error
+
+
+def _object_of(kept: Document, arrays: Arrays, scope: Scope) -> Any:
+    if kept.kind != "NegBinResults":
+        msg = f"it holds a {kept.kind!r}"
+        raise ValueError(msg)
+    tree = kept.tree["fit"]
+    matrix = None
+    if tree["without_data"] is None:
+        shape = int(tree["n_cells"]), len(tree["genes"])
+        parts = [np.asarray(arrays(f"X/{part}")) for part in ("data", "indices", "indptr")]
+        if any(part.ndim != 1 for part in parts) or parts[2].size != shape[1] + 1:
+            msg = "X does not hold the counts of the fit"
+            raise ValueError(msg)
+        matrix = sparse.csc_matrix(tuple(parts), shape=shape)
+    return fit_of_tree(NegBinResults, tree, scope, matrix)
