@@ -133,6 +133,7 @@ def _tree_of_remains(fit: FitTables, remains: Remains) -> Tree:
         "nobs": float(remains.nobs),
         "n_params": int(remains.n_params),
         "df_model": int(remains.df_model),
+        "base_mean": remains.base_mean,
     }
 
 
@@ -338,6 +339,7 @@ def _remains_of_tree(tree: Tree, arrays: FitArrays, widths: tuple[int, int]) -> 
         nobs=float(tree["nobs"]),
         n_params=int(tree["n_params"]),
         df_model=int(tree["df_model"]),
+        base_mean=_shaped(tree["base_mean"], (genes,)),
     )
 
 

@@ -96,6 +96,7 @@ PROPERTIES = (
     *("params", "bse", "tvalues", "pvalues", "log_pvalues", "coef_status", "llf", "aic", "bic"),
     *("nobs", "n_params", "df_model", "df_resid", "status", "converged", "n_iter", "gene_names"),
     *("coef_names", "cov_type", "seconds", "rank_deficient", "column_lines"),
+    "base_mean",
 )
 
 WITHOUT_COUNTS = {
@@ -115,6 +116,7 @@ WITHOUT_COUNTS = {
     "marginal_means": lambda fit: fit.marginal_means([], scale="cv2"),
     "explain": lambda fit: fit.subset(["plain"]).column_lines,
     "repr": repr,
+    "table": lambda fit: fit.table(first(fit)),
     "subset": lambda fit: fit.subset(["late/", "a/b"]).to_frame(),
     "var": lambda fit: fit.counts.annotations,
 }
