@@ -4,7 +4,10 @@ failing                     what went wrong as one line on stderr, and the code 
 commands                    commands of click whose help teaches by example
 tables reading writing      text tables; files become data; results become files
 options                     the options that several commands have
-demo fit info warmup        data to fits, and what is in a file
+fits                        fits in files
+demo fit info warmup        cells to try things with; a fit; what is in a file; compiled kernels
+table test predict          numbers of a fit
+sample plot                 counts and pictures of a fit
 app                         all commands under one name
 """
 

@@ -13,6 +13,11 @@ from nbglm.cli.demo import demo
 from nbglm.cli.failing import WRONG_USE, exit_code
 from nbglm.cli.fit import fit
 from nbglm.cli.info import info
+from nbglm.cli.plot import plot
+from nbglm.cli.predict import predict
+from nbglm.cli.sample import sample
+from nbglm.cli.table import table
+from nbglm.cli.test import test
 from nbglm.cli.warmup import warmup
 
 __all__ = ["group", "main"]
@@ -73,7 +78,7 @@ group = _InOrder(
         ),
     ],
 )
-for _command in (demo, info, fit, warmup):
+for _command in (demo, fit, table, test, predict, sample, plot, info, warmup):
     group.add_command(_command)
 
 

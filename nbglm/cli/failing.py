@@ -44,13 +44,15 @@ def note(what: str) -> None:
 
 
 @contextmanager
-def naming(path: object) -> Iterator[None]:
+def naming(path: object, *kinds: type[NbglmError]) -> Iterator[None]:
     """Name the file in what is said of its contents.
 
     Parameters
     ----------
     path : path or str
         The file.
+    *kinds : type
+        Classes of errors that are about this file; all of them if there is none.
 
     Raises
     ------
@@ -68,7 +70,9 @@ def naming(path: object) -> Iterator[None]:
     try:
         yield
     except NbglmError as error:
-        if str(path) in str(error):
+        if kinds and not isinstance(error, kinds):
+            raise
+        if str(error).startswith(f"{path}: ") or repr(str(path)) in str(error):
             raise
         raise type(error)(f"{path}: {error}") from error
 
@@ -176,6 +180,22 @@ def _warnings_as_notes(*, debug: bool) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def _quiet_ends(*, debug: bool) -> Iterator[None]:
+    """Keep quiet what goes wrong while objects are given up, such as files on a full disk.
+
+    h5py shows the traceback of each by itself, beside the error that was raised already.
+    """
+    hooks = sys.excepthook, sys.unraisablehook
+    if not debug:
+        sys.excepthook = lambda *_: None
+        sys.unraisablehook = lambda _: None
+    try:
+        yield
+    finally:
+        sys.excepthook, sys.unraisablehook = hooks
+
+
 def exit_code(run: Callable[[], int | None], *, debug: bool = False) -> int:
     """Do something, and say in one line what went wrong with it.
 
@@ -191,7 +211,8 @@ def exit_code(run: Callable[[], int | None], *, debug: bool = False) -> int:
     int
         0, or a code as listed in the help.
     """
-    code, said = _outcome(run, debug=debug)
+    with _quiet_ends(debug=debug):
+        code, said = _outcome(run, debug=debug)
     if said:
         click.echo(said, err=True)
     return code

@@ -10,10 +10,10 @@ import click
 
 from nbglm.cli.commands import command
 from nbglm.cli.failing import naming, note
+from nbglm.cli.fits import summary
 from nbglm.cli.options import FILE, data_options, jobs_option, memory_option, output_option, several
 from nbglm.cli.reading import Given, column, read_given
 from nbglm.cli.writing import TABLE_SUFFIXES, Output, format_of, write_table
-from nbglm.status import GENE_STATUS
 
 if TYPE_CHECKING:
     from nbglm.results import NegBinResults
@@ -87,12 +87,16 @@ _work_options = several(
             'nbglm fit cells.h5ad --mean "~ pseudotime" --size-factors depth -o fit.h5ad',
         ),
         (
-            "Means and dispersions of cell types, with errors that know of the donors",
-            'nbglm fit cells.h5ad --mean "~ cell_type" --dispersion "~ cell_type" --groups donor',
+            "Means and dispersions of cell types",
+            'nbglm fit cells.h5ad --mean "~ cell_type" --dispersion "~ cell_type" -o types.h5ad',
         ),
         (
-            "A table of coefficients at once",
-            'nbglm fit cells.h5ad --mean "~ bs(pseudotime, df=4)" --genes gene0,gene1 | head -5',
+            "With the counts in the file, for tests and plots that need them",
+            'nbglm fit cells.h5ad --mean "~ cell_type" --keep-data -o kept.h5ad',
+        ),
+        (
+            "A table of coefficients at once, with errors that know of the donors",
+            'nbglm fit cells.h5ad --mean "~ cell_type" --groups donor --genes gene0,gene1',
         ),
     ],
 )
@@ -101,7 +105,12 @@ _work_options = several(
 @data_options
 @_work_options
 @output_option("Write the fit to this .h5ad or .zarr, or its coefficients to a .csv or .tsv.")
-def fit(data: Path, output: Path | None, overwrite: bool, **options: Any) -> None:
+@click.option(
+    "--keep-data",
+    is_flag=True,
+    help="Keep counts and cells in the fit, for tests and plots that need them.",
+)
+def fit(data: Path, output: Path | None, overwrite: bool, keep_data: bool, **options: Any) -> None:
     """Fit a negative binomial GLM to every gene.
 
     DATA is an AnnData (.h5ad or .zarr) or a text table of counts (.csv, .tsv; a line for each cell,
@@ -121,8 +130,11 @@ def fit(data: Path, output: Path | None, overwrite: bool, **options: Any) -> Non
         options["genes"],
     )
     results = _fitted(given, options)
-    note(_summary(results))
-    write_table(results.to_frame(), format_of(output, None), place)
+    note(f"{output or data}: {summary(results)}")
+    if place is None or not place.path.name.lower().endswith(_STORES):
+        write_table(results.to_frame(), format_of(output, None), place)
+    else:
+        place.write(lambda path: results.save(path, data=keep_data))
 
 
 def _fitted(given: Given, options: dict[str, Any]) -> NegBinResults:
@@ -158,13 +170,3 @@ def _fitted(given: Given, options: dict[str, Any]) -> NegBinResults:
             max_memory=options["max_memory"],
             scope="caller" if options["python"] else "columns",
         )
-
-
-def _summary(results: NegBinResults) -> str:
-    """What came of the fit, in a line."""
-    counts = results.status.value_counts()
-    said = ", ".join(f"{counts[word]} {word}" for word in GENE_STATUS[::-1] if word in counts)
-    return (
-        f"{len(results.status)} genes x {results.counts.n_cells} cells in {results.seconds:.2g} s: "
-        f"{said}"
-    )

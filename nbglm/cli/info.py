@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nbglm.cli.commands import command
+from nbglm.cli.fits import open_fit, summary
 from nbglm.cli.options import FILE, table_options
 from nbglm.cli.reading import open_anndata
 from nbglm.cli.tables import is_text_table, read_row_table
@@ -18,16 +19,20 @@ if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
 
+    from nbglm.design.columns import Column
+
 __all__ = ["info"]
 
 _LEVELS = 8
+_FIT = "nbglm"  # where a fit lies in the uns of an AnnData
 
 
 @command(
     "info",
     [
         ("What could be fitted", "nbglm info cells.h5ad"),
-        ("Five rows of its covariates", "nbglm info cells.h5ad --obs | head -6 > new.csv"),
+        ("What was fitted, and what --term and --obs may name", "nbglm info fit.h5ad"),
+        ("Its covariates, as a table", "nbglm info cells.h5ad --obs | head -4"),
     ],
 )
 @click.argument("file", type=FILE)
@@ -47,13 +52,37 @@ def info(file: Path, obs: bool, format_: str | None, output: Path | None, overwr
         lines += _columns(table)
     else:
         adata = open_anndata(file)
-        table, lines = adata.obs, _of_data(file, adata)
+        table = adata.obs
+        lines = _of_fit(file) if _FIT in adata.uns else _of_data(file, adata)
     if obs:
         write_table(
             table.rename_axis(table.index.name or "cell"), format_of(output, format_), place
         )
     else:
         click.echo("\n".join(lines))
+
+
+def _of_fit(file: Path) -> list[str]:
+    """Lines that describe a fit."""
+    results = open_fit(file)
+    lines = [f"{file}: a fit of {summary(results)}"]
+    for name, side in (("mean", results.design.mean), ("dispersion", results.design.dispersion)):
+        lines.append(f"  {name:11}  {side.formula.expanded}")
+        lines.append(f"  {'':11}  --term: {some_of(side.terms, 12)}")
+        kinds = [f"{column.name} ({_frozen(column)})" for column in side.columns.values()]
+        lines += [f"  {'':11}  columns of --obs: {', '.join(kinds)}"] if kinds else []
+    for rule in results.design.rules:
+        if rule.source != "none":
+            where = f"column {rule.column}" if rule.column else "an array, not kept"
+            lines.append(f"  {rule.what:11}  {where}")
+    lines.append(f"  {'errors':11}  {results.cov_type}")
+    kept = "no" if results.remains is not None else "yes, as --keep-data keeps them"
+    return [*lines, f"  {'counts kept':11}  {kept}"]
+
+
+def _frozen(column: Column) -> str:
+    """What new rows must have in a column."""
+    return ", ".join(column.levels) if column.levels else column.kind
 
 
 def _of_data(file: Path, adata: AnnData) -> list[str]:

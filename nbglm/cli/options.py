@@ -13,6 +13,7 @@ from nbglm.exceptions import NbglmError
 
 __all__ = [
     "FILE",
+    "adjustment_options",
     "data_options",
     "jobs_option",
     "memory_option",
@@ -189,3 +190,23 @@ def seed_option(help_: str, default: str | None = None) -> Callable[[Callback], 
         show_default=default is not None,
         help=help_,
     )
+
+
+adjustment_options = several(
+    click.option(
+        "--alpha",
+        type=click.FloatRange(0.0, 1.0, min_open=True, max_open=True),
+        default=0.05,
+        show_default="0.05",
+        metavar="LEVEL",
+        help="Significance level of the intervals.",
+    ),
+    click.option(
+        "--method",
+        default="fdr_bh",
+        show_default=True,
+        metavar="NAME",
+        help="Adjustment for the number of genes, as in statsmodels' multipletests.",
+    ),
+)
+"""Levels, and the adjustment for many tests."""

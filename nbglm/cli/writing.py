@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nbglm.cli.failing import system_reason
+from nbglm.cli.failing import note, system_reason
 from nbglm.exceptions import NbglmError, OptionError, some_of
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ class Output:
     inputs: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "path", _followed(self.path))
         path = self.path
         if not path.name.lower().endswith(self.suffixes):
             msg = (
@@ -101,8 +102,10 @@ class Output:
             made = room / self.path.name
             try:
                 writer(made)
-            except (NbglmError, MemoryError):
+            except MemoryError:
                 raise
+            except NbglmError as error:
+                raise type(error)(str(error).replace(str(made), str(self.path))) from error
             except Exception as error:  # of h5py, zarr, matplotlib ... where a disk is full
                 raise OSError(
                     getattr(error, "errno", None) or 0, system_reason(error), str(self.path)
@@ -124,6 +127,11 @@ class Output:
                 raise
         else:
             os.replace(made, self.path)  # noqa: PTH105 - what says that it is at once
+
+
+def _followed(path: Path) -> Path:
+    """Where a link leads, which is to stay a link."""
+    return path.resolve() if path.is_symlink() else path
 
 
 def write_table(table: pd.DataFrame, format_: str, output: Output | None = None) -> None:
@@ -154,6 +162,7 @@ def write_table(table: pd.DataFrame, format_: str, output: Output | None = None)
             _write(table, format_, file)
 
     output.write(writer)
+    note(f"{output.path}: {len(table)} rows x {len(table.columns)} columns")
 
 
 def format_of(path: Path | None, wanted: str | None) -> str:
