@@ -2,10 +2,11 @@
 
 A page is one session in one new folder: its blocks run from top to bottom and share their names.
 A ```` ```python ```` block runs as a script would, and the ```` ```text ```` block that follows it
-is what it prints; ``...`` in it stands for anything, such as seconds. Of a ```` ```console ````
-block the lines that begin with ``$ nbglm`` or ``$ cat`` are run, and the other lines are what they
-print. Blocks of other languages are only shown. sybil makes a test of each block, by
-``conftest.py``. ``python docs/blocks.py PAGE ...`` runs pages and writes into them what they print.
+is what it prints; ``...`` in it stands for anything, such as seconds. In a ```` ```console ````
+block the lines that begin with ``$ nbglm`` or ``$ cat`` are run: the lines below are what a command
+prints, and one without such lines must succeed. Blocks of other languages are only shown. sybil
+makes a test of each block, by ``conftest.py``. ``python docs/blocks.py PAGE ...`` runs pages and
+writes into them what they print.
 
 Comments of sybil's are heeded: ``<!--- skip: next "reason" --->`` before a block that cannot run
 here, and ``<!--- skip: next if(condition, reason="...") --->``.
@@ -55,18 +56,16 @@ def _printed(code: str, place: str, names: dict[str, Any]) -> str:
     return out.getvalue()
 
 
-def _answered(command: str) -> str:
-    """What a command writes to both streams, as a terminal would show it."""
-    done = subprocess.run(  # noqa: S602, the pages are ours
-        command,
-        shell=True,
+def _answer(command: str) -> subprocess.CompletedProcess[str]:
+    """Run a command; stdout has both streams, as a terminal would show them."""
+    return subprocess.run(  # noqa: S603, the pages are ours
+        ["/bin/bash", "-o", "pipefail", "-c", command],
         check=False,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         env={**os.environ, "COLUMNS": str(_WIDTH)},
     )
-    return done.stdout
 
 
 def _trimmed(text: str) -> str:
@@ -97,7 +96,11 @@ def _parts(code: str) -> list[tuple[str, str]]:
 def _run_console(example: Example) -> None:
     for command, output in _parts(example.parsed[0]):
         if command.startswith(_RUNNABLE):
-            _compare(example, output, _answered(command))
+            done = _answer(command)
+            if output:
+                _compare(example, output, done.stdout)
+            elif done.returncode:
+                raise SybilFailure(example, f"$ {command}\n{done.stdout}")
 
 
 def parse(document: Document) -> Iterator[Region]:
@@ -141,10 +144,7 @@ def write(path: Path) -> bool:
             return match[0]
         code, output = match["code"], match["output"] or ""
         if match["language"] == "console":
-            answers = [
-                _kept(said, _answered(command) if command.startswith(_RUNNABLE) else said)
-                for command, said in _parts(code)
-            ]
+            answers = [_renewed_answer(command, said) for command, said in _parts(code)]
             asked = [command for command, _ in _parts(code)]
             lines = "".join(f"$ {one}\n{two}" for one, two in zip(asked, answers, strict=True))
             return f"```console\n{lines}```\n"
@@ -160,6 +160,14 @@ def write(path: Path) -> bool:
         _leave(names)
     path.write_text(new)
     return new != text
+
+
+def _renewed_answer(command: str, said: str) -> str:
+    """What stands below a command, or what it prints now; it runs for its files in any case."""
+    if not command.startswith(_RUNNABLE):
+        return said
+    done = _answer(command)
+    return _kept(said, done.stdout) if said else said
 
 
 def _kept(said: str, got: str) -> str:

@@ -1,5 +1,6 @@
 """The site is built without a warning, stands by itself, and says of each block whether it runs."""
 
+import io
 import re
 from pathlib import Path
 
@@ -14,21 +15,21 @@ FETCHED = re.compile(
 )
 
 
+# myst-parser uses what a later Sphinx will no longer have.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning", "ignore::PendingDeprecationWarning"
+)
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """The site, built anew; a warning is an error."""
+    """The site, built anew."""
     out = tmp_path_factory.mktemp("site")
-    app = Sphinx(
-        ROOT / "docs",
-        ROOT / "docs",
-        out,
-        out / ".doctrees",
-        "html",
-        warningiserror=True,
-        status=None,
-    )
+    said = io.StringIO()
+    docs = ROOT / "docs"
+    app = Sphinx(docs, docs, out, out / ".doctrees", "html", status=None, warning=said)
     app.build()
-    assert app.statuscode == 0
+    assert not said.getvalue()
     return Path(out)
 
 
@@ -66,6 +67,19 @@ def test_every_public_name_is_in_the_reference(site):
         if f'id="nbglm.{name}"' not in text and f'id="nbglm.exceptions.{name}"' not in text
     ]
     assert not missing
+
+
+def test_the_readme_is_one_page():
+    lines = (ROOT / "README.md").read_text().splitlines()
+    assert len(lines) < 150
+    assert not [line for line in lines if len(line) > 120]
+
+
+def test_a_block_that_cannot_run_says_why():
+    pages = [*PAGES, ROOT / "README.md"]
+    skipped = [line for page in pages for line in re.findall(r"<!--- skip.*", page.read_text())]
+    assert skipped
+    assert all(re.fullmatch(r'<!--- skip: next .*"[^"]{10,}".* --->', line) for line in skipped)
 
 
 def test_addresses_of_other_sites_are_well_formed():
