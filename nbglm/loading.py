@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from scipy import sparse
 
 from nbglm.design.scope import Scope, columns_scope, scope_of_caller
@@ -17,7 +16,9 @@ from nbglm.files.document import KEY, Document, read_document
 from nbglm.files.fits import fit_of_tree
 from nbglm.files.reading import Arrays, open_arrays
 from nbglm.files.writing import as_path
+from nbglm.inference.methods import FitInference
 from nbglm.results import NegBinResults
+from nbglm.simulator import NegBinRegressionSimulator
 
 __all__ = ["load"]
 
@@ -46,8 +47,8 @@ def load(
 
     Returns
     -------
-    NegBinResults
-        Or what else was saved. All that it says is the same to the last bit; what needs counts says
+    NegBinResults, NegBinRegressionSimulator or NegBinModelResultsWrapper
+        What was saved. All that it says is the same to the last bit; what needs counts says
         so, unless these were saved as well.
 
     Raises
@@ -100,16 +101,26 @@ def _damage_told(place: Path) -> Iterator[None]:
 
 
 def _object_of(kept: Document, arrays: Arrays, scope: Scope) -> Any:
-    if kept.kind != "NegBinResults":
-        msg = f"it holds a {kept.kind!r}"
-        raise ValueError(msg)
     tree = kept.tree["fit"]
-    matrix = None
-    if tree["without_data"] is None:
-        shape = int(tree["n_cells"]), len(tree["genes"])
-        parts = [np.asarray(arrays(f"X/{part}")) for part in ("data", "indices", "indptr")]
-        if any(part.ndim != 1 for part in parts) or parts[2].size != shape[1] + 1:
-            msg = "X does not hold the counts of the fit"
-            raise ValueError(msg)
-        matrix = sparse.csc_matrix(tuple(parts), shape=shape)
-    return fit_of_tree(NegBinResults, tree, scope, matrix)
+    matrix = _counts(tree, arrays) if tree["without_data"] is None else None
+    if kept.kind == "NegBinModelResults":
+        from nbglm.single.restoring import restored_results  # and statsmodels, when it is needed
+
+        fit = fit_of_tree(FitInference, tree, scope, matrix)
+        return restored_results(fit, kept.tree["response"])
+    results = fit_of_tree(NegBinResults, tree, scope, matrix)
+    if kept.kind == "NegBinRegressionSimulator":
+        return NegBinRegressionSimulator.restored(results, kept.tree["options"])
+    if kept.kind != "NegBinResults":
+        msg = f"it holds a {kept.kind!r}, which is unknown"
+        raise ValueError(msg)
+    return results
+
+
+def _counts(tree: Mapping[str, Any], arrays: Arrays) -> sparse.csc_matrix:
+    shape = int(tree["n_cells"]), len(tree["genes"])
+    parts = [arrays(f"X/{part}") for part in ("data", "indices", "indptr")]
+    if any(part.ndim != 1 for part in parts) or parts[2].size != shape[1] + 1:
+        msg = "X does not hold the counts of the fit"
+        raise ValueError(msg)
+    return sparse.csc_matrix(tuple(parts), shape=shape)

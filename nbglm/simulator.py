@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import warnings
 from collections.abc import Mapping
 from inspect import signature
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import pandas as pd
 
-from nbglm.exceptions import InputTypeError, UnavailableError, did_you_mean
+from nbglm.exceptions import (
+    InputTypeError,
+    NbglmWarning,
+    UnavailableError,
+    did_you_mean,
+    some_of,
+)
+from nbglm.files.saving import save_fit
 from nbglm.negbin import fit_negbin
 from nbglm.report.html import as_heading
 from nbglm.report.summary import fit_html
@@ -173,6 +182,74 @@ class NegBinRegressionSimulator:
         if self._results is None:
             return as_heading(type(self).__name__, "not fitted")
         return fit_html(self._results, type(self).__name__)
+
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        data: bool = False,
+        limit_tests: bool = True,
+        overwrite: bool | None = None,
+    ) -> None:
+        """Keep the simulator in a file, which :func:`nbglm.load` reads.
+
+        Parameters
+        ----------
+        path : str or PathLike
+            A name that ends in ``.h5ad`` (one file) or ``.zarr`` (a folder).
+        data, limit_tests, overwrite
+            As for :meth:`nbglm.NegBinResults.save`.
+
+        Raises
+        ------
+        UnavailableError
+            If it has not been fitted, or `data` are wanted that were dropped.
+        FileError
+            If the file cannot be written, or there is another.
+
+        Warns
+        -----
+        NbglmWarning
+            With options that are neither numbers nor words, such as arrays, and are not kept.
+        """
+        results = self.results
+        kept = {
+            name: value
+            for name, value in self.options.items()
+            if value is None or isinstance(value, bool | int | float | str)
+        }
+        if len(kept) < len(self.options):
+            lost = [name for name in self.options if name not in kept]
+            msg = f"options of the simulator that a file does not keep: {some_of(lost)}."
+            warnings.warn(msg, NbglmWarning, stacklevel=2)
+        save_fit(
+            results,
+            path,
+            type(self).__name__,
+            {"options": kept},
+            data=data,
+            limit_tests=limit_tests,
+            overwrite=overwrite,
+        )
+
+    @classmethod
+    def restored(cls, results: NegBinResults, options: Mapping[str, Any]) -> Self:
+        """A simulator that was fitted before.
+
+        Parameters
+        ----------
+        results : NegBinResults
+            Its fit.
+        options : mapping
+            As for the constructor.
+
+        Returns
+        -------
+        NegBinRegressionSimulator
+        """
+        simulator = cls(**options)
+        simulator._results = results
+        return simulator
 
     def __repr__(self) -> str:
         if self._results is None:

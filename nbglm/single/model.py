@@ -193,6 +193,11 @@ class NegBinModel(NegBinLikelihood):
         if frame is not None:
             self.data.frame = frame
 
+    def without_formula(self) -> None:
+        """Take rows of the designs themselves for new rows, as a model of arrays does."""
+        self._design = None
+        self.__dict__.pop("formula", None)
+
     def forget_data(self, design: Design) -> None:
         """Keep of the designs only what new rows need."""
         self._design = design if self._design is not None else None

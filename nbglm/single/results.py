@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,7 @@ from nbglm.inference.explain import explain_gene
 from nbglm.inference.levels import check_alpha
 from nbglm.inference.methods import FitInference
 from nbglm.single.display import results_html, results_text
+from nbglm.single.keeping import Keeping
 from nbglm.single.likelihood import NegBinLikelihood
 from nbglm.single.refused import RefusedOfResults, refuse_unknown_options
 from nbglm.single.summaries import Summaries
@@ -31,7 +32,7 @@ __all__ = ["NegBinModelResults", "NegBinModelResultsWrapper"]
 FloatArray = NDArray[np.float64]
 
 
-class NegBinModelResults(RefusedOfResults, Summaries):
+class NegBinModelResults(Keeping, RefusedOfResults, Summaries):
     """Fit of one response: coefficients ``[beta, gamma]`` with statsmodels' inference.
 
     Coefficients of the dispersion are named ``dispersion-<term>`` and are on the scale of the log
@@ -294,6 +295,15 @@ class NegBinModelResultsWrapper(CountResultsWrapper):
 
     def _repr_html_(self) -> str:
         return str(self._results._repr_html_())
+
+    def save(self, path: Any, *, data: bool = False, overwrite: bool | None = None) -> None:
+        """Keep the fit in a file: :meth:`NegBinModelResults.save`."""
+        self._results.save(path, data=data, overwrite=overwrite)
+
+    @classmethod
+    def load(cls, fname: Any) -> NoReturn:
+        """Refuse a pickle, which can do all that a Python program can."""
+        NegBinModelResults.load(fname)
 
     def __getattribute__(self, name: str) -> Any:
         """An attribute, with labels; a copy if it could be written into."""

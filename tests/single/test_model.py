@@ -297,8 +297,8 @@ def test_results_can_be_saved(data, tmp_path):
     results = NegBinModel.from_formula(
         "y ~ bs(x, df=4) + C(g)", data, dispersion="~ center(z)"
     ).fit()
-    results.save(tmp_path / "fit.pkl")
-    loaded = type(results).load(tmp_path / "fit.pkl")
+    results.save(tmp_path / "fit.h5ad", data=True)
+    loaded = nbglm.load(tmp_path / "fit.h5ad")
     assert str(loaded.summary()) == str(results.summary())
     rows = data.iloc[[8, 2]]
     np.testing.assert_array_equal(loaded.predict(rows), results.predict(rows))
