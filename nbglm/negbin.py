@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -30,7 +31,7 @@ __all__ = ["fit_negbin"]
 
 
 def fit_negbin(
-    data: AnnData | pd.DataFrame | NDArray[Any] | sparse.spmatrix,
+    data: AnnData | pd.DataFrame | NDArray[Any] | sparse.spmatrix | str | PathLike[str],
     formula: str | Mapping[str, str],
     *,
     obs: pd.DataFrame | Mapping[str, Any] | None = None,
@@ -54,11 +55,13 @@ def fit_negbin(
 
     Parameters
     ----------
-    data : AnnData, DataFrame, array or scipy sparse matrix, shape (cells, genes)
-        Raw counts: whole numbers, of any dtype. They may lie outside memory: an AnnData in backed
-        mode, or with a dask array, a zarr array or a sparse group of a file as ``X`` or layer, or
-        any of these by itself. Such data are read once, in pieces, and kept by gene in about
-        three bytes for each non-zero count; the file may be closed afterwards.
+    data : AnnData, path, DataFrame, array or scipy sparse matrix, shape (cells, genes)
+        Raw counts: whole numbers, of any dtype. A path is that of an ``.h5ad`` file or a ``.zarr``
+        folder, of which only obs, var and the counts are read; ``adata.raw`` is taken as well.
+        They may lie outside memory: an AnnData in backed mode, or with a dask array, a zarr array
+        or a sparse group of a file as ``X`` or layer, or any of these by itself. Such data are
+        read once, in pieces, and kept by gene in about three bytes for each non-zero count; the
+        file may be closed afterwards.
     formula : str or mapping
         The mean formula, or ``{"mean": ..., "dispersion": ...}`` in patsy's language; a missing
         dispersion is ``~ 1``. ``.`` is every column of obs. patsy evaluates formulas as Python:
@@ -115,6 +118,8 @@ def fit_negbin(
     ------
     CountsError
         If the data are not counts, or `max_memory` does not suffice to read them.
+    FileError
+        If there is no file at a path, or it holds no AnnData.
     FormulaError
         If a formula, or a column it uses, makes no design.
     AlignmentError

@@ -4,6 +4,7 @@ genewise scratch validity  tables indexed by gene; temporary files; what is a co
 structure tiles budget     sound sparse matrices; tables outside memory as rectangles; memory
 stored dasked sources      in files, sparse or dense; dask arrays; which of them it is
 frames covariates          tables of pandas; the rows of obs
+paths                      an AnnData in a file
 opening                    any table is looked at: its kind, gene names and cells
 store filling streaming    counts by gene in few bytes; one pass that puts them there
 unchanged                  tables that stay where the user keeps them

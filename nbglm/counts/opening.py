@@ -14,9 +14,10 @@ from scipy import sparse
 from nbglm.counts.covariates import align_obs
 from nbglm.counts.dasked import Dasked
 from nbglm.counts.frames import gene_names, matrix_of_frame
+from nbglm.counts.paths import open_anndata
 from nbglm.counts.sources import open_source
 from nbglm.counts.structure import selected, sound_lines
-from nbglm.counts.tiles import Selected
+from nbglm.counts.tiles import Selected, Source
 from nbglm.counts.validity import refuse_masked
 from nbglm.exceptions import AlignmentError, CountsError, did_you_mean, some_of
 
@@ -83,8 +84,12 @@ def open_counts(
     >>> open_counts(np.array([[0, 3], [2, 1]])).genes.tolist()
     ['gene_0', 'gene_1']
     """
+    if isinstance(data, str | os.PathLike):
+        return _read_path(data, obs, layer)
     if _is_anndata(data):
         return _read_anndata(cast("AnnData", data), obs, layer)
+    if _is_raw(data):
+        return _read_raw(data, obs, layer)
     if layer is not None:
         msg = f"layer={layer!r} needs an AnnData; data is a {type(data).__name__}."
         raise CountsError(msg)
@@ -128,16 +133,6 @@ def _converted(data: Any) -> Any:
 
 def _refuse_kind(data: Any) -> NoReturn:
     name = type(data).__name__
-    if isinstance(data, str | os.PathLike):
-        path = os.fspath(data)
-        msg = (
-            f"data is the path {path!r}; open the file first, for example with "
-            f"anndata.read_h5ad({path!r}), and pass what that returns."
-        )
-        raise CountsError(msg)
-    if name == "Raw" and hasattr(data, "to_adata"):
-        msg = "data is the .raw of an AnnData, which has no obs; pass adata.raw.to_adata()."
-        raise CountsError(msg)
     said = f"data is {'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
     if data is None:
         said = "data is None"
@@ -162,10 +157,58 @@ def _is_anndata(data: object) -> bool:
     return all(hasattr(type(data), name) for name in ("obs", "var_names", "layers", "X"))
 
 
-def _read_anndata(adata: AnnData, obs: object, layer: str | None) -> Table:
+def _refuse_obs(obs: object) -> None:
     if obs is not None:
         msg = "obs= goes with arrays and DataFrames; an AnnData brings its own (adata.obs)."
         raise AlignmentError(msg)
+
+
+def _read_path(path: str | os.PathLike[str], obs: object, layer: str | None) -> Table:
+    _refuse_obs(obs)
+    stored = open_anndata(path, layer)
+    source = open_source(stored.matrix)
+    if source is None:
+        msg = f"the counts of {os.fspath(path)!r} are neither an array nor a sparse matrix."
+        raise CountsError(msg)
+    genes = gene_names(stored.var.index)
+    hint = f"Pass raw counts, or name their layer= (there are {some_of(stored.layers, 8)})."
+    table = _table(source, genes, _fitting(stored.obs, source, "cells"), hint)
+    return replace(table, var=_fitting(stored.var.set_axis(genes, axis=0), source, "genes"))
+
+
+def _fitting(frame: pd.DataFrame, source: Source, what: str) -> pd.DataFrame:
+    """The table of a file that says as much of cells or genes as there are counts."""
+    found = source.shape[0 if what == "cells" else 1]
+    if len(frame) != found:
+        msg = f"the counts are of {found} {what}, and their table has {len(frame)} rows."
+        raise AlignmentError(msg)
+    return frame
+
+
+def _is_raw(data: object) -> bool:
+    """Whether this is the ``raw`` of an AnnData, by its face."""
+    return type(data).__name__ == "Raw" and hasattr(data, "to_adata") and hasattr(data, "_adata")
+
+
+def _read_raw(raw: Any, obs: object, layer: str | None) -> Table:
+    """Genes and counts of an AnnData's ``raw``, with the cells of that AnnData."""
+    _refuse_obs(obs)
+    if layer is not None:
+        msg = f"layer={layer!r} needs an AnnData; adata.raw has no layers."
+        raise CountsError(msg)
+    matrix = raw.X
+    source = open_source(matrix)
+    if source is None and not sparse.issparse(matrix):
+        refuse_masked(matrix)
+        matrix = np.asarray(matrix)
+    genes = gene_names(raw.var_names)
+    own = raw._adata.obs  # noqa: SLF001
+    table = _table(matrix if source is None else source, genes, own, "adata.raw holds no counts.")
+    return replace(table, var=raw.var.set_axis(genes, axis=0))
+
+
+def _read_anndata(adata: AnnData, obs: object, layer: str | None) -> Table:
+    _refuse_obs(obs)
     layers = [name for name in adata.layers if name is not None]
     if layer is not None and layer not in layers:
         msg = f"layer={layer!r} does not exist; adata.layers has {some_of(layers, 8)}."
@@ -176,7 +219,7 @@ def _read_anndata(adata: AnnData, obs: object, layer: str | None) -> Table:
         raise CountsError(msg)
     hint = f"Pass raw counts, or name their layer= (there are {some_of(layers, 8)})"
     if adata.raw is not None:
-        hint += "; adata.raw is not empty: adata.raw.to_adata() may hold them"
+        hint += "; adata.raw is not empty: data=adata.raw may hold them"
     # Those of anndata.experimental.read_lazy are in a file.
     own, var = (
         frame if isinstance(frame, pd.DataFrame) else frame.to_memory()

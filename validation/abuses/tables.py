@@ -17,7 +17,7 @@ from scipy import sparse
 
 import nbglm
 from abuses.registry import answered, refused
-from nbglm.exceptions import AlignmentError, CountsError, NbglmError
+from nbglm.exceptions import AlignmentError, CountsError, FileError, NbglmError
 
 rng = np.random.default_rng(20261126)
 CELLS = 40
@@ -93,14 +93,17 @@ def adata(x: object = None, **options: object) -> anndata.AnnData:
 # Things that are no tables -----------------------------------------------------------------
 
 
-@refused(CountsError, "'counts.h5ad'", "anndata.read_h5ad")
-def a_path_in_place_of_data() -> None:
-    fit("counts.h5ad")
+@refused(FileError, "there is no file 'counts.h5ad'")
+def the_path_of_no_file() -> None:
+    fit("counts.h5ad", obs=None)
 
 
-@refused(CountsError, "counts.csv", "open the file first")
-def a_path_object_in_place_of_data() -> None:
-    fit(Path("counts.csv"))
+@refused(FileError, "pandas.read_csv")
+def the_path_of_a_text_table() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "counts.csv"
+        path.write_text("cell,a\nc1,1\n", encoding="utf-8")
+        fit(path, obs=None)
 
 
 @refused(CountsError, "data is a list", "numpy.array(data)")
@@ -123,9 +126,9 @@ def a_groupby() -> None:
     fit(frame.groupby("a"))
 
 
-@refused(CountsError, ".raw", "adata.raw.to_adata()")
+@answered
 def the_raw_of_an_anndata() -> None:
-    fit(adata(raw=adata()).raw)
+    same(adata(raw=adata()).raw, obs=None)
 
 
 @refused(CountsError, "adata.X is empty", "'counts'")
