@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-
-from nbglm.cli import main
+from nbglm.cli import start
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start()

@@ -13,6 +13,6 @@ app                         all commands under one name
 
 from __future__ import annotations
 
-from nbglm.cli.app import main
+from nbglm.cli.app import main, start
 
-__all__ = ["main"]
+__all__ = ["main", "start"]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 import click
 
@@ -20,7 +22,7 @@ from nbglm.cli.table import table
 from nbglm.cli.test import test
 from nbglm.cli.warmup import warmup
 
-__all__ = ["group", "main"]
+__all__ = ["group", "main", "start"]
 
 _COMPLETE = "_NBGLM_COMPLETE"  # what click's scripts for shells set
 
@@ -114,3 +116,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         return shell_complete(group, {}, "nbglm", _COMPLETE, instruction)
     return exit_code(lambda: _run(words), debug="--debug" in words)
+
+
+def start() -> NoReturn:
+    """Be the process of a command line, from its words to its exit code."""
+    code = main()
+    # The work is done, and files are in their places: Ctrl-C is too late to be told of.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.exit(code)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -13,9 +12,6 @@ from nbglm.cli.options import FILE, jobs_option, output_option, seed_option
 from nbglm.cli.reading import open_anndata
 from nbglm.cli.writing import Output
 
-if TYPE_CHECKING:
-    from anndata import AnnData
-
 __all__ = ["demo"]
 
 
@@ -24,7 +20,7 @@ __all__ = ["demo"]
     [
         ("See what a fit gives", "nbglm demo"),
         ("Write cells to try the other commands with", "nbglm demo -o cells.h5ad"),
-        ("A first look at a file", 'nbglm demo --data cells.h5ad --mean "~ cell_type"'),
+        ("A first look at a file", 'nbglm demo --data cells.h5ad --mean "~ condition"'),
     ],
 )
 @click.option("--data", type=FILE, metavar="FILE", help="Fit this .h5ad or .zarr instead.")
@@ -57,7 +53,9 @@ def demo(
             msg = "-o writes simulated cells, and does not go with --data"
             raise click.UsageError(msg)
         place = Output(output, (".h5ad", ".zarr"), overwrite)
-        cells = example_cells(seed)
+        from nbglm.datasets import simulate_cells
+
+        cells = simulate_cells(seed=seed)
         place.write(cells.write_h5ad if output.suffix == ".h5ad" else cells.write_zarr)
         note(f"{output}: {cells.n_obs} cells x {cells.n_vars} genes, obs: {', '.join(cells.obs)}")
         return
@@ -70,43 +68,3 @@ def demo(
         adata = open_anndata(data)
         with naming(data):
             shown.demo_data(adata, str(data), mean, dispersion, layer, n_jobs)
-
-
-def example_cells(seed: int) -> AnnData:
-    """Simulated cells of two types along a pseudotime, from four donors.
-
-    Parameters
-    ----------
-    seed : int
-        Makes them repeatable.
-
-    Returns
-    -------
-    AnnData
-        With ``pseudotime``, ``cell_type``, ``donor`` and ``depth`` in obs.
-    """
-    import numpy as np
-    import pandas as pd
-    from anndata import AnnData
-
-    rng = np.random.default_rng(seed)
-    cells, genes = 400, 12
-    obs = pd.DataFrame(
-        {
-            "pseudotime": rng.uniform(size=cells).round(4),
-            "cell_type": pd.Categorical(rng.choice(["alpha", "beta"], cells)),
-            "donor": pd.Categorical(rng.choice(["d1", "d2", "d3", "d4"], cells)),
-            "depth": rng.lognormal(0.0, 0.3, cells).round(3),
-        },
-        index=[f"cell{i}" for i in range(cells)],
-    )
-    slope, shift = rng.normal(0.0, 1.0, (2, genes))
-    log_mean = rng.normal(1.0, 1.0, genes) + np.outer(obs["pseudotime"], slope)
-    log_mean += (
-        np.outer(obs["cell_type"] == "beta", shift) + np.log(obs["depth"].to_numpy())[:, None]
-    )
-    size = np.exp(rng.normal(1.0, 0.5, genes))
-    counts = rng.poisson(rng.gamma(size, np.exp(log_mean) / size))
-    counts[:, -1] = 0
-    var = pd.DataFrame(index=[f"gene{j}" for j in range(genes)])
-    return AnnData(counts.astype(np.int32), obs=obs, var=var)

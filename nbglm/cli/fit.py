@@ -84,19 +84,18 @@ _work_options = several(
     [
         (
             "Along a pseudotime, with the depth of each cell",
-            'nbglm fit cells.h5ad --mean "~ pseudotime" --size-factors depth -o fit.h5ad',
+            'nbglm fit cells.h5ad --mean "~ pseudotime" --size-factors size_factor -o fit.h5ad',
         ),
         (
-            "Means and dispersions of cell types",
-            'nbglm fit cells.h5ad --mean "~ cell_type" --dispersion "~ cell_type" -o types.h5ad',
+            "Mean and dispersion of two groups, with the counts kept for further tests",
+            (
+                'nbglm fit cells.h5ad --mean "~ condition" --dispersion "~ condition" --keep-data '
+                "-o groups.h5ad"
+            ),
         ),
         (
-            "With the counts in the file, for tests and plots that need them",
-            'nbglm fit cells.h5ad --mean "~ cell_type" --keep-data -o kept.h5ad',
-        ),
-        (
-            "A table of coefficients at once, with errors that know of the donors",
-            'nbglm fit cells.h5ad --mean "~ cell_type" --groups donor --genes gene0,gene1',
+            "Some genes, with errors that know of the donors, as a table",
+            'nbglm fit cells.h5ad --mean "~ condition" --groups donor --genes gene001,gene002',
         ),
     ],
 )

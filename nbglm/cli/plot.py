@@ -33,7 +33,7 @@ _CALLED = {"term": "hypothesis"}  # options with another name than the argument 
         ),
         (
             "Of the dispersion, with three genes named",
-            "nbglm plot ma types.h5ad --term cell_type --component dispersion --label 3 -o ma.pdf",
+            "nbglm plot ma groups.h5ad --term condition --component dispersion --label 3 -o ma.pdf",
         ),
         ("The data of a picture", "nbglm plot mean-dispersion fit.h5ad -o dispersions.csv"),
     ],

@@ -37,7 +37,7 @@ __all__ = ["predict"]
         ("Means and sizes for these rows", "nbglm predict fit.h5ad --obs new.csv"),
         (
             "With 95 % intervals, of one gene, for reading",
-            "nbglm predict fit.h5ad --obs new.csv --genes gene0 --interval 0.95 --format text",
+            "nbglm predict fit.h5ad --obs new.csv --genes gene001 --interval 0.95 --format text",
         ),
         (
             "A table of means, rows x genes",

@@ -31,10 +31,10 @@ __all__ = ["table"]
             "nbglm table fit.h5ad --term pseudotime --sort estimate --format text | head -6",
         ),
         (
-            "A comparison of levels, of the dispersion",
-            'nbglm table types.h5ad --term "cell_type[T.beta]" --component dispersion -o size.tsv',
+            "Of the dispersion, into a file",
+            "nbglm table groups.h5ad --term condition --component dispersion -o size.tsv",
         ),
-        ("All coefficients of two genes", "nbglm table fit.h5ad --genes gene0,gene1"),
+        ("All coefficients of two genes", "nbglm table fit.h5ad --genes gene001,gene002"),
     ],
 )
 @fit_argument

@@ -27,14 +27,17 @@ _KINDS = "HYPOTHESIS, --against, --anova, --score, --overdispersion"
     [
         (
             "A whole factor, of the dispersion",
-            "nbglm test types.h5ad cell_type --component dispersion > variable.csv",
+            "nbglm test groups.h5ad condition --component dispersion > variable.csv",
         ),
         ("A value, with the estimate", 'nbglm test fit.h5ad "pseudotime = 1" --each | head -3'),
         (
             "Every term of both formulas, by likelihood ratios",
-            "nbglm test kept.h5ad --anova --format text",
+            "nbglm test groups.h5ad --anova --format text | head -5",
         ),
-        ("A further term, without fitting it", 'nbglm test kept.h5ad --score "~ donor" | head -3'),
+        (
+            "A further term, without fitting it",
+            'nbglm test groups.h5ad --score "~ donor" | head -3',
+        ),
     ],
 )
 @fit_argument

@@ -16,17 +16,40 @@ def file(tmp_path, rng):
     return path
 
 
+def small_cells():
+    """Cells of two types along a pseudotime, from four donors; the last gene has no counts."""
+    rng = np.random.default_rng(0)
+    cells, genes = 400, 12
+    obs = pd.DataFrame(
+        {
+            "pseudotime": rng.uniform(size=cells).round(4),
+            "cell_type": pd.Categorical(rng.choice(["alpha", "beta"], cells)),
+            "donor": pd.Categorical(rng.choice(["d1", "d2", "d3", "d4"], cells)),
+            "depth": rng.lognormal(0.0, 0.3, cells).round(3),
+        },
+        index=[f"cell{i}" for i in range(cells)],
+    )
+    slope, shift = rng.normal(0.0, 1.0, (2, genes))
+    log_mean = rng.normal(1.0, 1.0, genes) + np.outer(obs["pseudotime"], slope)
+    log_mean += np.outer(obs["cell_type"] == "beta", shift) + np.log(obs[["depth"]].to_numpy())
+    size = np.exp(rng.normal(1.0, 0.5, genes))
+    counts = rng.poisson(rng.gamma(size, np.exp(log_mean) / size)).astype(np.int32)
+    counts[:, -1] = 0
+    var = pd.DataFrame(index=[f"gene{j}" for j in range(genes)])
+    return anndata.AnnData(counts, obs=obs, var=var)
+
+
 @pytest.fixture(scope="session")
 def example_folder(tmp_path_factory):
-    """A folder with the cells that the examples begin with."""
+    """A folder with a file of cells."""
     folder = tmp_path_factory.mktemp("example")
-    assert cli.main(["demo", "-o", str(folder / "cells.h5ad")]) == 0
+    small_cells().write_h5ad(folder / "cells.h5ad")
     return folder
 
 
 @pytest.fixture
 def folder(example_folder, tmp_path, monkeypatch):
-    """A folder of its own with these cells, in which commands are run."""
+    """A folder of its own with the cells, in which commands are run."""
     os.link(example_folder / "cells.h5ad", tmp_path / "cells.h5ad")
     monkeypatch.chdir(tmp_path)
     return tmp_path

@@ -78,7 +78,7 @@ def test_a_store_is_replaced_as_a_whole(run, folder):
     run("demo", "-o", "store.zarr")
     (folder / "store.zarr" / "stray").write_text("of the old one")
     run("demo", "--seed", "1", "-o", "store.zarr", "--overwrite")
-    assert anndata.read_zarr("store.zarr").shape == (400, 12)
+    assert anndata.read_zarr("store.zarr").shape == (2000, 100)
     assert not (folder / "store.zarr" / "stray").exists()
     assert names(".") == ["cells.h5ad", "store.zarr"]
 
