@@ -103,6 +103,11 @@ def _run_console(example: Example) -> None:
                 raise SybilFailure(example, f"$ {command}\n{done.stdout}")
 
 
+def is_slow(example: Example) -> bool:
+    """Whether a block is one of commands, each of which starts a process."""
+    return example.region.evaluator is _run_console
+
+
 def parse(document: Document) -> Iterator[Region]:
     """Find the blocks of a page that can be run."""
     for match in _BLOCK.finditer(document.text):
