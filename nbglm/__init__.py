@@ -37,7 +37,7 @@ from nbglm.exceptions import (
 
 if TYPE_CHECKING:
     from nbglm.inference.comparison import compare, lr_test
-    from nbglm.loading import load
+    from nbglm.loading import from_anndata, load
     from nbglm.negbin import fit_negbin
     from nbglm.results import NegBinResults
     from nbglm.simulator import NegBinRegressionSimulator
@@ -67,6 +67,7 @@ __all__ = [
     "WorkerError",
     "compare",
     "fit_negbin",
+    "from_anndata",
     "load",
     "lr_test",
     "warmup",
@@ -78,6 +79,7 @@ _HOMES = {
     "NegBinResults": "nbglm.results",
     "compare": "nbglm.inference.comparison",
     "fit_negbin": "nbglm.negbin",
+    "from_anndata": "nbglm.loading",
     "load": "nbglm.loading",
     "lr_test": "nbglm.inference.comparison",
     "warmup": "nbglm.warming",

@@ -5,22 +5,33 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from scipy import sparse
 
 from nbglm.design.scope import Scope, columns_scope, scope_of_caller
-from nbglm.exceptions import FileError, InputTypeError, check_choice
+from nbglm.exceptions import (
+    FileError,
+    InputTypeError,
+    UnknownNameError,
+    check_choice,
+    some_of,
+)
+from nbglm.files.annotating import check_anndata, genes_of, places
 from nbglm.files.document import KEY, Document, read_document
 from nbglm.files.fits import fit_of_tree
 from nbglm.files.reading import Arrays, open_arrays
 from nbglm.files.writing import as_path
+from nbglm.inference.dropping import of_genes
 from nbglm.inference.methods import FitInference
 from nbglm.results import NegBinResults
 from nbglm.simulator import NegBinRegressionSimulator
 
-__all__ = ["load"]
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+__all__ = ["from_anndata", "load"]
 
 
 def load(
@@ -64,7 +75,7 @@ def load(
     """
     names = _scope_of(scope)
     place = as_path(path)
-    with open_arrays(place) as arrays, _damage_told(place):
+    with open_arrays(place) as arrays, _damage_told(repr(str(place))):
         if not arrays.has(f"uns/{key}/manifest"):
             msg = (
                 f"{str(place)!r} holds no fit under uns[{key!r}]. Fits are written by their save() "
@@ -73,6 +84,73 @@ def load(
             raise FileError(msg)
         kept = read_document(lambda name: arrays(f"uns/{key}/{name}"), repr(str(place)))
         return _object_of(kept, arrays, names)
+
+
+def from_anndata(
+    adata: AnnData, key: str = KEY, *, scope: str | Mapping[str, object] = "columns"
+) -> Any:
+    """Make a fit of what its ``to_anndata`` has put into an AnnData.
+
+    Parameters
+    ----------
+    adata : AnnData
+        Its genes are matched by name: if it has been cut to some of them, or has them in another
+        order, so does the fit.
+    key : str
+        Where in ``uns`` the fit lies.
+    scope : str or mapping of str to object
+        What formulas may use for new rows, as in :func:`nbglm.load`.
+
+    Returns
+    -------
+    NegBinResults
+        Without counts: all that needs none is the same to the last bit. Genes of `adata` that were
+        not fitted are not in it.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no fit of this key.
+    FileError
+        If what is there is damaged, or newer.
+    AlignmentError
+        If `adata` has no gene of the fit.
+
+    Warns
+    -----
+    NbglmWarning
+        With the genes of the fit that `adata` lacks. P-values are adjusted for those that are left.
+
+    Examples
+    --------
+    >>> import anndata, nbglm, numpy as np
+    >>> adata = anndata.AnnData(np.random.default_rng(1).poisson(2.0, size=(60, 2)))
+    >>> fit = nbglm.fit_negbin(adata, "~ 1", progress=False)
+    >>> fit.to_anndata(adata)
+    >>> bool(nbglm.from_anndata(adata).llf.equals(fit.llf))
+    True
+    """
+    check_anndata(adata, key)
+    names = _scope_of(scope)
+    held = adata.uns.get(key)
+    if not isinstance(held, Mapping) or "manifest" not in held:
+        fits = [name for name, part in adata.uns.items() if _is_document(part)]
+        msg = f"adata.uns[{key!r}] holds no fit; those that do are {some_of(fits)}."
+        raise UnknownNameError(msg)
+    what = f"adata.uns[{key!r}]"
+    with _damage_told(what):
+        kept = read_document(lambda name: np.asarray(held[name]), what)
+        if kept.kind != "NegBinResults" or kept.tree["fit"]["without_data"] is None:
+            msg = f"it is a {kept.kind} of a file, which nbglm.load reads"
+            raise ValueError(msg)
+        fit = fit_of_tree(NegBinResults, kept.tree["fit"], names, None)
+    where = places(fit.counts.genes, genes_of(adata))
+    where = where[where >= 0]
+    return fit if np.array_equal(where, np.arange(len(fit))) else of_genes(fit, where)
+
+
+def _is_document(part: object) -> bool:
+    return isinstance(part, Mapping) and "manifest" in part
 
 
 def _scope_of(scope: str | Mapping[str, object]) -> Scope:
@@ -87,8 +165,8 @@ def _scope_of(scope: str | Mapping[str, object]) -> Scope:
 
 
 @contextmanager
-def _damage_told(place: Path) -> Iterator[None]:
-    """Say of which file whatever goes wrong is said."""
+def _damage_told(what: str) -> Iterator[None]:
+    """Say of what whatever goes wrong is said."""
     try:
         yield
     except (FileError, InputTypeError):
@@ -96,7 +174,7 @@ def _damage_told(place: Path) -> Iterator[None]:
     except Exception as error:  # of a damaged file h5py, zarr, json and numpy raise anything
         cause = str(error.args[0] if error.args else error).strip().splitlines() or [""]
         said = cause[0].rstrip(".") or type(error).__name__
-        msg = f"{str(place)!r} is damaged, or was changed by something else than nbglm: {said}."
+        msg = f"{what} is damaged, or was changed by something else than nbglm: {said}."
         raise FileError(msg) from error
 
 

@@ -11,16 +11,20 @@ import pandas as pd
 from scipy import sparse
 
 from nbglm.exceptions import UnavailableError
-from nbglm.files.document import KEY, document
-from nbglm.files.fits import tree_of_fit
+from nbglm.files.annotating import annotate, arrays_of_fit, check_anndata, genes_of, places
+from nbglm.files.document import KEY
 from nbglm.files.writing import as_path, marked, write_anndata
 from nbglm.inference.dropping import without_data
 from nbglm.inference.methods import FitInference
 
 if TYPE_CHECKING:
+    from anndata import AnnData
+
     from nbglm.counts.table import Counts
 
 __all__ = ["FitFiles", "save_fit"]
+
+_KIND = "NegBinResults"
 
 
 @dataclass(frozen=True)
@@ -76,15 +80,74 @@ class FitFiles(FitInference):
         >>> again.params["beta"].equals(fit.params["beta"])
         True
         """
-        save_fit(
-            self,
-            path,
-            "NegBinResults",
-            {},
-            data=data,
-            limit_tests=limit_tests,
-            overwrite=overwrite,
-        )
+        save_fit(self, path, _KIND, {}, data=data, limit_tests=limit_tests, overwrite=overwrite)
+
+    def to_anndata(
+        self, adata: AnnData, key: str = KEY, *, limit_tests: bool = True, copy: bool = False
+    ) -> AnnData | None:
+        """Put the fit into an AnnData, beside the genes that it is of.
+
+        What is written can be kept by ``write_h5ad`` and ``write_zarr``, and
+        :func:`nbglm.from_anndata` makes the fit of it again, also of some of the genes in
+        another order. Genes are matched by name; those that were not fitted get missing values.
+
+        Parameters
+        ----------
+        adata : AnnData
+            The data of the fit, or others with some of its genes. Changed in place, as scanpy's
+            tools do.
+        key : str
+            Where in ``uns`` the fit goes; it begins all other names.
+        limit_tests : bool
+            Whether to make the likelihood-ratio tests of infinite coefficients now; without them
+            no p-values are written, and none can be had of the fit that comes back.
+        copy : bool
+            Whether to leave `adata` as it is, and return a changed copy.
+
+        Returns
+        -------
+        AnnData or None
+            None unless `copy`.
+
+            ``var["nbglm_status"]``, ``var["nbglm_llf"]``, ``var["nbglm_base_mean"]``
+                Status, log-likelihood and mean count of each gene.
+            ``varm["nbglm_coef"]``, and ``..._std_err``, ``..._p_value``, ``..._log_p_value``
+                Coefficients (log scale) and their inference, genes x coefficients; natural
+                logarithms of p-values.
+            ``varm["nbglm_coef_status"]``
+                Positions in ``uns["nbglm"]["coef_status_words"]``; -1 for genes without a fit.
+            ``uns["nbglm"]``
+                The fit, without counts, in the format of :meth:`save`; ``"coefficients"`` are the
+                names of the columns.
+
+        Raises
+        ------
+        AlignmentError
+            If `adata` has no gene of the fit.
+        CountsError
+            If names of its genes repeat.
+
+        Warns
+        -----
+        NbglmWarning
+            With the genes of the fit that `adata` lacks.
+
+        Examples
+        --------
+        >>> import anndata, nbglm, numpy as np
+        >>> adata = anndata.AnnData(np.random.default_rng(1).poisson(2.0, size=(60, 2)))
+        >>> fit = nbglm.fit_negbin(adata, "~ 1", progress=False)
+        >>> fit.to_anndata(adata)
+        >>> adata.varm["nbglm_coef"].shape, list(adata.uns["nbglm"]["coefficients"])
+        ((2, 2), ['mean: Intercept', 'dispersion: Intercept'])
+        """
+        check_anndata(adata, key)
+        where = places(self.counts.genes, genes_of(adata))
+        kept = without_data(self, limit_tests=limit_tests)
+        adata = adata.copy() if copy else adata
+        adata.uns[key] = arrays_of_fit(kept, _KIND, {})
+        annotate(adata, kept, key, where, p_values=limit_tests)
+        return adata if copy else None
 
 
 def save_fit(
@@ -108,11 +171,13 @@ def save_fit(
         )
         raise UnavailableError(msg)
     kept = fit if data else without_data(fit, limit_tests=limit_tests)
-    arrays = marked(document(kind, {"fit": tree_of_fit(kept), **more}))
     genes = pd.DataFrame(index=_labels(kept.gene_names))
     cells = pd.DataFrame(index=_labels(kept.counts.cells))
     matrix = matrix_of_counts(kept.counts) if data else None
-    write_anndata(AnnData(matrix, cells, genes, uns={KEY: arrays}), place, overwrite=overwrite)
+    adata = AnnData(matrix, cells, genes, uns={KEY: marked(arrays_of_fit(kept, kind, more))})
+    known = kept.remains is not None and kept.remains.limit_tests is not None
+    annotate(adata, kept, KEY, np.arange(len(genes)), p_values=known)
+    write_anndata(adata, place, overwrite=overwrite)
 
 
 def _labels(names: pd.Index) -> pd.Index:
