@@ -1,0 +1,5 @@
+"""Other packages that work on fits of this one; each is an extra, imported when it is asked for.
+
+extras             what is said if a package is not installed
+marginaleffects    predictions, comparisons and slopes of one response
+"""
