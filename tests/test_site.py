@@ -2,6 +2,7 @@
 
 import io
 import re
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -61,11 +62,11 @@ def test_every_public_name_is_in_the_reference(site):
     import nbglm
 
     text = "".join(path.read_text() for path in (site / "api").glob("*.html"))
-    missing = [
-        name
-        for name in nbglm.__all__
-        if f'id="nbglm.{name}"' not in text and f'id="nbglm.exceptions.{name}"' not in text
-    ]
+    names = [f"nbglm.{name}" for name in nbglm.__all__]
+    for module in ("nbglm.datasets", "nbglm.plots"):
+        names += [f"{module}.{name}" for name in import_module(module).__all__]
+    places = {name: (name, name.replace("nbglm.", "nbglm.exceptions.")) for name in names}
+    missing = [name for name in names if not any(f'id="{place}"' in text for place in places[name])]
     assert not missing
 
 
