@@ -24,7 +24,7 @@ FloatArray = NDArray[np.float64]
 
 _BLOCK_ENTRIES = 1 << 20
 _BINS = 12
-_FEWEST = 10  # genes in a bin of the trend
+_FEWEST = 30  # genes in a bin of the trend
 
 
 def _typical_size(tables: FitInference) -> FloatArray:

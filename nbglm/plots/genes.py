@@ -279,7 +279,7 @@ def volcano(
 
 def _words(alpha: float, log2fc_min: float) -> dict[str, str]:
     level = f"adjusted p < {alpha:g}"
-    more = f", at least {log2fc_min:g}" if log2fc_min > 0.0 else ""
+    more = f", by {log2fc_min:g} or more" if log2fc_min > 0.0 else ""
     return {"up": f"up, {level}{more}", "down": f"down, {level}{more}", "": "others"}
 
 

@@ -94,6 +94,7 @@ class SpacedLabels(Artist):
             size = Text.get_window_extent(label, renderer)
             boxes, offsets = _boxes(centre, size.width, size.height, scale)
             cost = np.repeat(_RADII, _ANGLES.size) * 0.2 + _covered(boxes, dots)
+            cost += 5.0 * _crossed(centre, boxes, taken)
             inside = (boxes[:, :2] >= [frame.x0, frame.y0]).all(axis=1)
             inside &= (boxes[:, 2:] <= [frame.x1, frame.y1]).all(axis=1)
             free = inside & ~_overlap(boxes, taken).any(axis=1)
@@ -135,6 +136,17 @@ def _covered(boxes: FloatArray, dots: FloatArray) -> FloatArray:
         for k, box in enumerate(boxes):
             count[k] = np.count_nonzero(((near >= box[:2]) & (near <= box[2:])).all(axis=1))
     return np.minimum(count, 10.0)
+
+
+def _crossed(centre: FloatArray, boxes: FloatArray, taken: FloatArray) -> FloatArray:
+    """How many placed labels the line from the point to each box would cross."""
+    if not len(taken):
+        return np.zeros(len(boxes))
+    middle = 0.5 * (boxes[:, :2] + boxes[:, 2:])
+    along = np.linspace(0.1, 0.9, 9)[:, None, None]
+    steps = centre + along * (middle - centre)  # shape (steps, boxes, 2)
+    inside = (steps[:, :, None] > taken[:, :2]) & (steps[:, :, None] < taken[:, 2:])
+    return np.asarray(inside.all(axis=3).any(axis=0).sum(axis=1), dtype=np.float64)
 
 
 def _overlap(boxes: FloatArray, taken: FloatArray) -> NDArray[np.bool_]:
