@@ -16,7 +16,7 @@ import pytest
 import nbglm
 
 COMMAND = [sys.executable, "-m", "nbglm"]
-MOMENTS = 6
+MOMENTS = 4
 
 
 @pytest.fixture(scope="module")
