@@ -138,7 +138,8 @@ def fit(data: Path, output: Path | None, overwrite: bool, keep_data: bool, **opt
 
 def _fitted(given: Given, options: dict[str, Any]) -> NegBinResults:
     """The fit that the options ask for."""
-    table, obs = read_given(given)
+    with naming(given.path):
+        table, obs = read_given(given)
     where = given.obs or given.path
     named: dict[str, Any] = {
         name: column(obs, options[name], f"--{name.replace('_', '-')}", where)
@@ -152,13 +153,15 @@ def _fitted(given: Given, options: dict[str, Any]) -> NegBinResults:
     progress = options["progress"]
     if progress is None and not sys.stderr.isatty():
         progress = False
+    from pandas import DataFrame
+
     from nbglm.negbin import fit_negbin
 
     with naming(given.path):
         return fit_negbin(
             table,
             {"mean": options["mean"], "dispersion": options["dispersion"]},
-            obs=None if hasattr(table, "obs_names") else obs,
+            obs=obs if isinstance(table, DataFrame) else None,
             layer=given.layer,
             **named,
             cov_type=kind,

@@ -11,9 +11,9 @@ import click
 
 from nbglm.cli.failing import naming
 from nbglm.cli.options import FILE
-from nbglm.cli.reading import read_rows
+from nbglm.cli.reading import check_kind, read_rows
 from nbglm.cli.tables import chosen, read_names
-from nbglm.exceptions import CountsError, UnavailableError
+from nbglm.exceptions import CountsError, FileError, UnavailableError
 from nbglm.status import GENE_STATUS
 
 if TYPE_CHECKING:
@@ -108,11 +108,18 @@ def open_fit(path: Path, *, python: bool = False) -> NegBinResults:
     FileError
         If there is none, or it is damaged.
     """
+    check_kind(path)
     from nbglm.loading import load
     from nbglm.results import NegBinResults
 
     with naming(path):
-        found = load(path, scope="caller" if python else "columns")
+        try:
+            found = load(path, scope="caller" if python else "columns")
+        except FileError as error:
+            if "holds no fit" not in str(error):
+                raise
+            msg = f"this file holds no fit; 'nbglm fit {path} --mean ... -o fit.h5ad' makes one."
+            raise CountsError(msg) from error
     found = getattr(found, "results", found)  # of a simulator
     if not isinstance(found, NegBinResults):
         msg = f"{path}: this is a {type(found).__name__}, not a fit of many genes."

@@ -68,13 +68,13 @@ def _of_fit(file: Path) -> list[str]:
     lines = [f"{file}: a fit of {summary(results)}"]
     for name, side in (("mean", results.design.mean), ("dispersion", results.design.dispersion)):
         lines.append(f"  {name:11}  {side.formula.expanded}")
-        lines.append(f"  {'':11}  --term: {some_of(side.terms, 12)}")
+        lines.append(f"  {'':11}  --term may be {some_of(side.terms, 12)}")
         kinds = [f"{column.name} ({_frozen(column)})" for column in side.columns.values()]
-        lines += [f"  {'':11}  columns of --obs: {', '.join(kinds)}"] if kinds else []
+        lines += [f"  {'':11}  --obs needs {', '.join(kinds)}"] if kinds else []
     for rule in results.design.rules:
         if rule.source != "none":
-            where = f"column {rule.column}" if rule.column else "an array, not kept"
-            lines.append(f"  {rule.what:11}  {where}")
+            where = f"column {rule.column}, which --obs needs too" if rule.column else "an array, not kept"
+            lines.append(f"  {rule.what.replace('_', ' '):11}  {where}")
     lines.append(f"  {'errors':11}  {results.cov_type}")
     kept = "no" if results.remains is not None else "yes, as --keep-data keeps them"
     return [*lines, f"  {'counts kept':11}  {kept}"]
@@ -145,4 +145,4 @@ def _kind(values: pd.Series) -> str:
     counts = known.astype(str).value_counts()
     levels = ", ".join(f"{level} ({counts[level]})" for level in counts.index[:_LEVELS])
     others = f" and {len(counts) - _LEVELS} more" if len(counts) > _LEVELS else ""
-    return f"{len(counts)} levels: {levels}{others}{more}"
+    return f"{len(counts)} level{'s' * (len(counts) != 1)}: {levels}{others}{more}"

@@ -13,15 +13,21 @@ import click
 from nbglm.cli.commands import command
 from nbglm.cli.failing import note
 from nbglm.cli.fits import fit_argument, of_fit, open_fit
-from nbglm.cli.options import adjustment_options, output_option
-from nbglm.cli.tables import read_names
+from nbglm.cli.options import output_option, seed_option
+from nbglm.cli.tables import chosen, read_names
 from nbglm.cli.writing import TABLE_SUFFIXES, Output, format_of, write_table
 
-__all__ = ["plot"]
+__all__ = ["KINDS", "plot"]
 
-_KINDS = ("volcano", "ma", "mean-dispersion", "mean-vs-dispersion-effect")
+KINDS = (
+    *("volcano", "ma", "mean-dispersion", "mean-vs-dispersion-effect", "forest"),
+    *("fitted", "rootogram", "pit", "qq", "worm"),
+)
+"""What can be drawn: the functions of nbglm.plots, with dashes."""
+
 _PICTURES = (".png", ".pdf", ".svg")
-_CALLED = {"term": "hypothesis"}  # options with another name than the argument in Python
+_ARGUMENTS = {"term": ("hypothesis", "terms"), "genes": ("genes", "gene"), "along": ("x",)}
+"""What options are called in Python, where that is something else."""
 
 
 @command(
@@ -35,19 +41,35 @@ _CALLED = {"term": "hypothesis"}  # options with another name than the argument 
             "Of the dispersion, with three genes named",
             "nbglm plot ma groups.h5ad --term condition --component dispersion --label 3 -o ma.pdf",
         ),
+        (
+            "Whether a gene's counts are as the fit expects them",
+            "nbglm plot rootogram groups.h5ad --genes gene001 -o rootogram.svg",
+        ),
         ("The data of a picture", "nbglm plot mean-dispersion fit.h5ad -o dispersions.csv"),
     ],
 )
-@click.argument("kind", type=click.Choice(_KINDS))
+@click.argument("kind", type=click.Choice(KINDS))
 @fit_argument
 @click.option(
-    "--term", metavar="HYPOTHESIS", help="A coefficient, a term, or a combination of these."
+    "--term",
+    metavar="HYPOTHESIS",
+    help="A coefficient, a term, or a combination of these (volcano, ma, "
+    "mean-vs-dispersion-effect, forest).",
 )
 @click.option(
     "--component",
     type=click.Choice(["mean", "dispersion"]),
-    help="Of which formula.  [default: mean]",
+    help="Of which formula (volcano, ma, forest).",
 )
+@click.option(
+    "--genes",
+    multiple=True,
+    metavar="NAMES",
+    help="Of which genes: names with commas between them, or a file with a name a line (forest, "
+    "pit, qq, worm; fitted and rootogram: one).",
+)
+@click.option("--along", metavar="COLUMN", help="Column of obs along the axis (fitted).")
+@click.option("--by", metavar="COLUMN", help="Column of obs that gives the colours (fitted).")
 @click.option(
     "--label",
     multiple=True,
@@ -57,7 +79,18 @@ _CALLED = {"term": "hypothesis"}  # options with another name than the argument 
 @click.option(
     "--log2fc-min", type=float, metavar="CHANGE", help="Only larger changes are coloured."
 )
-@adjustment_options
+@click.option(
+    "--alpha",
+    type=click.FloatRange(0.0, 1.0, min_open=True, max_open=True),
+    metavar="LEVEL",
+    help="Significance level.",
+)
+@click.option(
+    "--method",
+    metavar="NAME",
+    help="Adjustment for the number of genes (volcano, ma); or 'profile' intervals (forest).",
+)
+@seed_option("Of randomised residuals (qq, worm).")
 @click.option(
     "--size",
     nargs=2,
@@ -72,10 +105,7 @@ _CALLED = {"term": "hypothesis"}  # options with another name than the argument 
     "Draw into this .png, .pdf or .svg; or write what is drawn to a .csv, .tsv or .json.",
     required=True,
 )
-@click.pass_context
 def plot(
-    context: click.Context,
-    /,
     kind: str,
     fit: Path,
     size: tuple[float, float] | None,
@@ -84,53 +114,78 @@ def plot(
     overwrite: bool,
     **options: Any,
 ) -> None:
-    """Draw a fit.
+    """Draw a fit, or write what would be drawn.
 
-    KIND is what to draw, FIT a file that 'nbglm fit -o' wrote. Pictures need the extra 'plot':
+    KIND is what to draw, FIT a file that 'nbglm fit -o' wrote; fitted, rootogram, pit, qq and worm
+    need the counts, which 'nbglm fit --keep-data' keeps. Pictures need matplotlib:
     pip install 'nbglm[plot]'.
     """
     place = Output(output, (*_PICTURES, *TABLE_SUFFIXES), overwrite, (fit,))
-    results = open_fit(fit)
+    given = {option: value for option, value in options.items() if value not in (None, ())}
     from nbglm import plots
 
     name = kind.replace("-", "_")
     as_data = not place.path.name.lower().endswith(_PICTURES)
     draw = getattr(plots, f"{name}_data" if as_data else name)
-    given = {
-        name: value
-        for name, value in options.items()
-        if context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
-    }
-    arguments = _arguments(kind, draw, getattr(plots, name), given)
+    _check_options(kind, getattr(plots, name), given)
+    results = open_fit(fit)
+    for option in ("genes", "label"):
+        if option in given:
+            given[option] = _genes(option, given[option], fit, results.gene_names)
     with of_fit(fit):
+        arguments = _arguments(kind, draw, given)
         if as_data:
             write_table(draw(results, **arguments), format_of(output, None), place)
-            return
-        _draw(lambda: draw(results, **arguments), place, size, dpi)
+        else:
+            _draw(lambda: draw(results, **arguments), place, size, dpi)
 
 
-def _arguments(
-    kind: str, draw: Callable[..., Any], whole: Callable[..., Any], given: Mapping[str, Any]
-) -> dict[str, Any]:
-    """The options as arguments of a function; what it does not take is wrong use."""
+def _as_option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _argument(draw: Callable[..., Any], option: str) -> str | None:
+    """The name that an option has among the arguments of a function."""
     known = signature(draw).parameters
-    named = {_CALLED.get(option, option): option for option in given}
-    for argument, option in named.items():
-        if argument not in signature(whole).parameters:
-            msg = f"--{option.replace('_', '-')} is not for {kind}."
+    return next((name for name in _ARGUMENTS.get(option, (option,)) if name in known), None)
+
+
+def _check_options(kind: str, draw: Callable[..., Any], given: Mapping[str, Any]) -> None:
+    """Refuse options that this kind of picture has not, and miss those that it needs."""
+    for option in given:
+        if _argument(draw, option) is None:
+            msg = f"{_as_option(option)} is not for {kind}."
             raise click.UsageError(msg)
-    options = {argument: option for option, argument in _CALLED.items()}
-    for parameter in list(known.values())[1:]:
-        has_none = parameter.default is Parameter.empty
-        if has_none and parameter.kind is not Parameter.VAR_KEYWORD and parameter.name not in named:
-            option = options.get(parameter.name, parameter.name).replace("_", "-")
-            msg = f"{kind} needs --{option}."
+    named = {_argument(draw, option) for option in given}
+    options = {name: option for option, names in _ARGUMENTS.items() for name in names}
+    for name, parameter in list(signature(draw).parameters.items())[1:]:
+        required = parameter.default is Parameter.empty
+        if required and parameter.kind is not Parameter.VAR_KEYWORD and name not in named:
+            msg = f"{kind} needs {_as_option(options.get(name, name))}."
             raise click.UsageError(msg)
-    values = {argument: given[option] for argument, option in named.items() if argument in known}
-    if "label" in values:
-        names = read_names(values["label"])
-        values["label"] = int(names[0]) if len(names) == 1 and names[0].isdecimal() else names
-    return values
+
+
+def _genes(option: str, given: tuple[str, ...], path: Path, known: Any) -> Any:
+    """Names of genes, or how many."""
+    names = read_names(given)
+    if len(names) == 1 and names[0].isdecimal() and names[0] not in known:
+        return int(names[0])
+    return chosen(path, names, known, _as_option(option))
+
+
+def _arguments(kind: str, draw: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options as arguments of a function."""
+    arguments = {}
+    for option, value in given.items():
+        name = _argument(draw, option)
+        if name == "gene":
+            if len(value) > 1:
+                msg = f"{kind} is of one gene; --genes names {len(value)}."
+                raise click.UsageError(msg)
+            arguments[name] = value[0]
+        elif name is not None:  # which is not so for what only changes how it looks
+            arguments[name] = value
+    return arguments
 
 
 def _draw(

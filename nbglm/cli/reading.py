@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,13 +17,20 @@ from nbglm.cli.tables import (
     read_names,
     read_row_table,
 )
-from nbglm.exceptions import AlignmentError, CountsError, OptionError, did_you_mean, some_of
+from nbglm.exceptions import (
+    AlignmentError,
+    CountsError,
+    NbglmError,
+    OptionError,
+    did_you_mean,
+    some_of,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
 
-__all__ = ["Given", "open_anndata", "read_given", "read_rows"]
+__all__ = ["Given", "check_kind", "open_anndata", "read_given", "read_rows"]
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"  # how every HDF5 file begins
 _ZARR = ("zarr.json", ".zgroup")
@@ -77,6 +85,48 @@ def _looks(path: Path) -> str:
     return f"text, and no h5ad file; a text table needs a name in {TEXT}"
 
 
+def check_kind(path: Path) -> str:
+    """Look at what a file or folder is.
+
+    Parameters
+    ----------
+    path : Path
+        Where it is.
+
+    Returns
+    -------
+    str
+        ``h5ad`` or ``zarr``.
+
+    Raises
+    ------
+    CountsError
+        If it is something else.
+    OSError
+        If it is not there or must not be read.
+    """
+    kind = _looks(path)
+    if kind not in ("h5ad", "zarr"):
+        msg = f"{path}: this is {kind}."
+        raise CountsError(msg)
+    return kind
+
+
+@contextmanager
+def _damage_told(path: Path, kind: str) -> Iterator[None]:
+    """Say of which file is whatever h5py, zarr and anndata raise."""
+    try:
+        yield
+    except (MemoryError, NbglmError):
+        raise
+    except Exception as error:
+        msg = (
+            f"{path}: damaged, incomplete or of another kind than {kind} as anndata writes it: "
+            f"{first_line(error)}."
+        )
+        raise CountsError(msg) from error
+
+
 def open_anndata(path: Path) -> AnnData:
     """An h5ad file or a zarr store.
 
@@ -96,22 +146,11 @@ def open_anndata(path: Path) -> AnnData:
     OSError
         If it is not there or must not be read.
     """
-    kind = _looks(path)
-    if kind not in ("h5ad", "zarr"):
-        msg = f"{path}: this is {kind}."
-        raise CountsError(msg)
+    kind = check_kind(path)
     import anndata
 
-    try:
+    with _damage_told(path, kind):
         return anndata.read_h5ad(path) if kind == "h5ad" else anndata.read_zarr(path)
-    except MemoryError:
-        raise
-    except Exception as error:  # whatever h5py, zarr and anndata raise on such a file
-        msg = (
-            f"{path}: damaged, incomplete or of another kind than {kind} as anndata writes it: "
-            f"{first_line(error)}."
-        )
-        raise CountsError(msg) from error
 
 
 def read_given(given: Given) -> tuple[Any, pd.DataFrame]:
@@ -124,8 +163,8 @@ def read_given(given: Given) -> tuple[Any, pd.DataFrame]:
 
     Returns
     -------
-    data : AnnData or DataFrame
-        Counts; an AnnData has its covariates in it.
+    data : path, AnnData or DataFrame
+        Counts; the first two have their covariates in them.
     obs : DataFrame
         The covariates.
 
@@ -139,8 +178,15 @@ def read_given(given: Given) -> tuple[Any, pd.DataFrame]:
         _refuse("a text table", given, layer=given.layer, raw=given.raw)
         obs = _obs_of(table.index, given)
         return (table[_wanted(given, table.columns)] if given.genes else table), obs
-    adata = open_anndata(given.path)
     _refuse("an AnnData", given, transpose=given.transpose)
+    if not (given.raw or given.genes or given.obs):
+        check_kind(given.path)
+        from nbglm.counts import paths
+
+        with _damage_told(given.path, "h5ad or zarr"):
+            # The counts stay where they are, and are read in pieces.
+            return given.path, paths.open_anndata(given.path, given.layer).obs
+    adata = open_anndata(given.path)
     if given.raw:
         if given.layer is not None:
             msg = "--raw and --layer both say where the counts are; give one of them."

@@ -253,7 +253,7 @@ def read_names(given: tuple[str, ...]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def chosen(path: object, names: list[str], known: pd.Index) -> list[str]:
+def chosen(path: object, names: list[str], known: pd.Index, option: str = "--genes") -> list[str]:
     """Check that genes are there.
 
     Parameters
@@ -264,6 +264,8 @@ def chosen(path: object, names: list[str], known: pd.Index) -> list[str]:
         What was asked for.
     known : Index
         What there is.
+    option : str
+        Which asked for them.
 
     Returns
     -------
@@ -277,6 +279,6 @@ def chosen(path: object, names: list[str], known: pd.Index) -> list[str]:
     missing = [name for name in names if name not in known]
     if missing:
         hint = did_you_mean(missing[0], known[:100_000])
-        msg = f"{path}: --genes asks for {some_of(missing)}, which this file does not have.{hint}"
+        msg = f"{path}: {option} asks for {some_of(missing)}, which this file does not have.{hint}"
         raise CountsError(msg)
     return names

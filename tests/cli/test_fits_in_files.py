@@ -159,10 +159,9 @@ def test_info_of_a_fit_says_what_its_options_may_name(run, fit, kept):
     for words in (
         "a fit of 12 genes x 400 cells",
         "~ pseudotime + cell_type",
-        "--term: 'Intercept', 'cell_type[T.beta]', 'pseudotime'",
-        "pseudotime (numeric)",
-        "cell_type (alpha, beta)",
-        "column depth",
+        "--term may be 'Intercept', 'cell_type[T.beta]', 'pseudotime'",
+        "--obs needs pseudotime (numbers), cell_type (alpha, beta)",
+        "size factors  column depth",
         "oim",
         "counts kept  no",
     ):
