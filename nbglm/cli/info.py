@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["info"]
 
 _LEVELS = 8
+_WORDS = {"numeric": "numbers", "bool": "true or false"}
 _FIT = "nbglm"  # where a fit lies in the uns of an AnnData
 
 
@@ -73,7 +74,11 @@ def _of_fit(file: Path) -> list[str]:
         lines += [f"  {'':11}  --obs needs {', '.join(kinds)}"] if kinds else []
     for rule in results.design.rules:
         if rule.source != "none":
-            where = f"column {rule.column}, which --obs needs too" if rule.column else "an array, not kept"
+            where = (
+                f"column {rule.column}, which --obs needs too"
+                if rule.column
+                else "an array, not kept"
+            )
             lines.append(f"  {rule.what.replace('_', ' '):11}  {where}")
     lines.append(f"  {'errors':11}  {results.cov_type}")
     kept = "no" if results.remains is not None else "yes, as --keep-data keeps them"
@@ -82,7 +87,7 @@ def _of_fit(file: Path) -> list[str]:
 
 def _frozen(column: Column) -> str:
     """What new rows must have in a column."""
-    return ", ".join(column.levels) if column.levels else column.kind
+    return ", ".join(column.levels) if column.levels else _WORDS.get(column.kind, column.kind)
 
 
 def _of_data(file: Path, adata: AnnData) -> list[str]:
