@@ -20,7 +20,7 @@ from nbglm.exceptions import (
 )
 from nbglm.files.annotating import check_anndata, genes_of, places
 from nbglm.files.document import KEY, Document, read_document
-from nbglm.files.fits import fit_of_tree
+from nbglm.files.fits import digest_of_counts, fit_of_tree
 from nbglm.files.reading import Arrays, open_arrays
 from nbglm.files.writing import as_path
 from nbglm.inference.dropping import of_genes
@@ -180,7 +180,7 @@ def _damage_told(what: str) -> Iterator[None]:
 
 def _object_of(kept: Document, arrays: Arrays, scope: Scope) -> Any:
     tree = kept.tree["fit"]
-    matrix = _counts(tree, arrays) if tree["without_data"] is None else None
+    matrix = _counts(kept.tree, arrays) if tree["without_data"] is None else None
     if kept.kind == "NegBinModelResults":
         from nbglm.single.restoring import restored_results  # and statsmodels, when it is needed
 
@@ -196,9 +196,14 @@ def _object_of(kept: Document, arrays: Arrays, scope: Scope) -> Any:
 
 
 def _counts(tree: Mapping[str, Any], arrays: Arrays) -> sparse.csc_matrix:
-    shape = int(tree["n_cells"]), len(tree["genes"])
+    """The counts of a fit, which are the X of the file."""
+    shape = int(tree["fit"]["n_cells"]), len(tree["fit"]["genes"])
     parts = [arrays(f"X/{part}") for part in ("data", "indices", "indptr")]
     if any(part.ndim != 1 for part in parts) or parts[2].size != shape[1] + 1:
         msg = "X does not hold the counts of the fit"
         raise ValueError(msg)
-    return sparse.csc_matrix(tuple(parts), shape=shape)
+    matrix = sparse.csc_matrix(tuple(parts), shape=shape)
+    if digest_of_counts(matrix) != tree["counts"]:
+        msg = "X is not what was written"
+        raise ValueError(msg)
+    return matrix

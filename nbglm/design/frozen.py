@@ -218,9 +218,9 @@ def thaw(
     lost = lost_functions(frozen)
     if lost:
         msg = (
-            f"the {key} formula {shown(formula.given)} uses {some_of(lost)}, which remembers "
-            f"values of the fit in a way of its own, and this cannot be kept; new rows can be "
-            f"predicted only where the fit was made."
+            f"new rows cannot be predicted here: the {key} formula {shown(formula.given)} uses "
+            f"{some_of(lost)}, which remembers values of the fit in a way of its own, and this "
+            f"cannot be kept; predict where the fit was made."
         )
         raise FormulaError(msg)
     scope = scope.with_numbers({part["name"]: part["value"] for part in frozen["constants"]})
@@ -239,22 +239,26 @@ def thaw(
 
 def _refuse_strangers(key: str, formula: PreparedFormula, code: str, scope: Scope) -> None:
     """Refuse a factor that uses what the scope lacks, or does not allow."""
-    said = f"{shown(formula.restore(code))} in the {key} formula {shown(formula.given)}"
+    said = (
+        f"new rows cannot be predicted here: {shown(formula.restore(code))} in the {key} formula "
+        f"{shown(formula.given)}"
+    )
     try:
         expression = read_expression(code)
     except Exception as error:  # of a text that was tampered with: anything that Python raises
-        msg = f"{said} cannot be read."
+        msg = f"{said} is no expression."
         raise FormulaError(msg) from error
 
     def is_column(name: str) -> bool:
         return formula.column_of(name) in formula.columns
 
     if scope.columns_only:
-        stranger = stranger_in(expression.tree, is_column, scope.given)
+        stranger = stranger_in(expression.tree, is_column, scope.given, scope.numbers)
         if stranger:
             msg = (
-                f"{said} uses {formula.restore(stranger)}, and what is kept with a fit is columns, "
-                f"numbers, patsy's functions and numpy's elementwise ones."
+                f"{said} uses {formula.restore(stranger)}, which is not kept with a fit. If you "
+                f"know what it was, pass it as scope={{name: value}} where the fit is loaded, or "
+                f"scope='caller' if you trust the formula to do all that Python can."
             )
             raise FormulaError(msg)
         return

@@ -162,8 +162,7 @@ class LinearPredictor:
         """
         given = shown(self.formula.given)
         if self.info is None:
-            msg = f"the {self.key} formula {given} cannot be applied to new rows. {self.withheld}"
-            raise FormulaError(msg)
+            raise FormulaError(self.withheld)
         if self.outside:
             msg = (
                 f"the {self.key} formula {given} uses {some_of(self.outside)} from where the fit "

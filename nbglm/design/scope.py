@@ -6,7 +6,7 @@ import ast
 import builtins
 import inspect
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -44,13 +44,16 @@ class Scope:
     columns_only : bool
         Whether formulas may use nothing but columns, patsy's functions and numpy's elementwise
         ones.
-    given : frozenset of str
-        Names that such formulas may use besides.
+    given : mapping of str to object
+        What such formulas may use besides.
+    numbers : frozenset of str
+        Names of numbers that they may use besides.
     """
 
     environment: patsy.EvalEnvironment
     columns_only: bool = False
-    given: frozenset[str] = frozenset()
+    given: Mapping[str, object] = field(default_factory=dict)
+    numbers: frozenset[str] = frozenset()
 
     def __contains__(self, name: str) -> bool:
         known = patsy.builtins.__all__ if self.columns_only else _everywhere()
@@ -66,7 +69,7 @@ class Scope:
     def with_numbers(self, values: Mapping[str, object]) -> Scope:
         """The same names, and these where they are nothing yet."""
         environment = self.environment.with_outer_namespace(dict(values))
-        return replace(self, environment=environment, given=self.given | set(values))
+        return replace(self, environment=environment, numbers=self.numbers | set(values))
 
 
 def _everywhere() -> set[str]:
@@ -82,7 +85,7 @@ def columns_scope(given: Mapping[str, object] = MappingProxyType({})) -> Scope:
     """Names that a formula of a stranger may use, and those that are given it besides."""
     allowed = numpy_of_formulas()
     names = {"np": allowed, "numpy": allowed, **given}
-    return Scope(patsy.EvalEnvironment([names]), columns_only=True, given=frozenset(given))
+    return Scope(patsy.EvalEnvironment([names]), columns_only=True, given=dict(given))
 
 
 def scope_of_caller(frames_up: int = 0, scope: str = "caller") -> Scope:
@@ -173,7 +176,7 @@ class _Check:
         try:
             expression = read_expression(code)
             stranger = (
-                stranger_in(expression.tree, self.is_column, self.scope.given)
+                stranger_in(expression.tree, self.is_column, self.scope.given, self.scope.numbers)
                 if self.scope.columns_only
                 else ""
             )

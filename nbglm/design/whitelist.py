@@ -9,8 +9,8 @@ functions, and numpy's elementwise ones, none of which reads a file or keeps wha
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Collection
-from types import SimpleNamespace
+from collections.abc import Callable, Collection, Mapping
+from types import MappingProxyType, ModuleType, SimpleNamespace
 
 import numpy as np
 
@@ -64,7 +64,10 @@ def numpy_of_formulas() -> SimpleNamespace:
 
 
 def stranger_in(
-    tree: ast.Expression, is_column: Callable[[str], bool], given: Collection[str] = ()
+    tree: ast.Expression,
+    is_column: Callable[[str], bool],
+    given: Mapping[str, object] = MappingProxyType({}),
+    numbers: Collection[str] = (),
 ) -> str:
     """What in an expression is not on the list.
 
@@ -74,8 +77,11 @@ def stranger_in(
         A factor of a formula.
     is_column : callable
         Whether a name is a column of obs.
-    given : collection of str
-        Names of values and functions that are allowed besides.
+    given : mapping of str to object
+        Functions, modules and values that are allowed besides. Of modules the public attributes
+        are; those of values could write files.
+    numbers : collection of str
+        Names of numbers that are allowed besides.
 
     Returns
     -------
@@ -89,7 +95,7 @@ def stranger_in(
     >>> stranger_in(ast.parse("open('x')", mode="eval"), lambda name: name == "x")
     "the function 'open'"
     """
-    return _Check(is_column, given).expression(tree.body)
+    return _Check(is_column, given, numbers).expression(tree.body)
 
 
 def _number(node: ast.AST) -> float | None:
@@ -105,8 +111,13 @@ def _number(node: ast.AST) -> float | None:
 class _Check:
     """Walk an expression; every method returns the first stranger that it finds."""
 
-    def __init__(self, is_column: Callable[[str], bool], given: Collection[str]) -> None:
-        self.is_column, self.given = is_column, given
+    def __init__(
+        self,
+        is_column: Callable[[str], bool],
+        given: Mapping[str, object],
+        numbers: Collection[str],
+    ) -> None:
+        self.is_column, self.given, self.numbers = is_column, given, numbers
 
     def first(self, nodes: list[ast.expr]) -> str:
         return next((found for node in nodes if (found := self.expression(node))), "")
@@ -119,7 +130,7 @@ class _Check:
                 known = type(node.value) in (int, float, bool)
                 found = "" if known else f"the constant {node.value!r}"
             case ast.Name():
-                known = self.is_column(node.id) or node.id in self.given
+                known = self.is_column(node.id) or self.is_value(node.id)
                 found = "" if known else f"the name {node.id!r}"
             case ast.Attribute():
                 known = _of_numpy(node) in _NUMBERS or self.is_given(node)
@@ -151,11 +162,18 @@ class _Check:
         """Levels may be compared with, but not calculated with."""
         return self.first([node for node in nodes if not _is_text(node)])
 
+    def is_value(self, name: str) -> bool:
+        """Whether this is the name of something that was given."""
+        return name in self.given or name in self.numbers
+
     def is_given(self, node: ast.expr) -> bool:
-        """Whether this is a name that was given, or one of its public attributes."""
+        """Whether this is a name that was given, or a public attribute of a module that was."""
+        whole = node
         while isinstance(node, ast.Attribute) and not node.attr.startswith("_"):
             node = node.value
-        return isinstance(node, ast.Name) and node.id in self.given
+        if not isinstance(node, ast.Name) or node.id not in self.given:
+            return False
+        return node is whole or isinstance(self.given[node.id], ModuleType)
 
     def call(self, node: ast.Call) -> str:
         if self.is_given(node.func):
@@ -200,7 +218,7 @@ class _Check:
                 return self.options(node.elts)
             case ast.Constant(value=value) if value is None or type(value) in (str, bool):
                 return ""
-            case ast.Name(id=name) if name in _CONTRASTS or name in self.given:
+            case ast.Name(id=name) if name in _CONTRASTS or self.is_value(name):
                 return ""
             case ast.Call(func=function) if self.is_given(function):
                 return self.call(node)

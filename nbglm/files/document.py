@@ -24,6 +24,7 @@ FORMAT = 1
 KEY = "nbglm"
 """Where in ``uns`` a fit lies, unless it is said."""
 
+_HEADER = ("format", "kind", "versions")
 _PACKAGES = ("nbglm", "numpy", "scipy", "pandas", "patsy")
 
 Arrays = dict[str, NDArray[Any]]
@@ -71,7 +72,7 @@ def document(kind: str, tree: Mapping[str, Any]) -> Arrays:
     """
     versions = {package: _version(package) for package in _PACKAGES}
     versions["python"] = platform.python_version()
-    return pack({"format": FORMAT, "kind": kind, "versions": versions, "content": tree})
+    return pack({"format": FORMAT, "kind": kind, "versions": versions, **tree})
 
 
 def read_document(read: Callable[[str], NDArray[Any]], where: str) -> Document:
@@ -107,4 +108,5 @@ def read_document(read: Callable[[str], NDArray[Any]], where: str) -> Document:
             f"{_version('nbglm')}, which reads formats up to {FORMAT}. Upgrade nbglm to read it."
         )
         raise FileError(msg)
-    return Document(str(told["kind"]), made_by, unpack(told["content"], read))
+    tree = {name: part for name, part in told.items() if name not in _HEADER}
+    return Document(str(told["kind"]), made_by, unpack(tree, read))

@@ -25,7 +25,7 @@ from nbglm.design.labels import read_only
 from nbglm.design.offset import OffsetRule
 from nbglm.design.predictor import LinearPredictor
 from nbglm.design.scope import Scope
-from nbglm.files.plain import Words
+from nbglm.files.plain import Words, digest
 from nbglm.files.tables import index_of_tree, table_of_tree, tree_of_index, tree_of_table
 from nbglm.fit.clusters import CovarianceRule, known_kind
 from nbglm.fit.collapse import Collapse
@@ -36,7 +36,7 @@ from nbglm.inference.remains import AbsentCounts, Remains
 from nbglm.inference.tables import FitTables
 from nbglm.status import COEF_STATUS, GENE_STATUS
 
-__all__ = ["fit_of_tree", "tree_of_fit"]
+__all__ = ["digest_of_counts", "fit_of_tree", "tree_of_fit"]
 
 Tree = Mapping[str, Any]
 Results = TypeVar("Results", bound=FitTables)
@@ -135,6 +135,22 @@ def _tree_of_remains(fit: FitTables, remains: Remains) -> Tree:
         "df_model": int(remains.df_model),
         "base_mean": remains.base_mean,
     }
+
+
+def digest_of_counts(matrix: sparse.csc_matrix) -> str:
+    """By what counts are known again, whatever integers they are stored in.
+
+    Parameters
+    ----------
+    matrix : sparse CSC matrix, shape (cells, genes)
+        The counts.
+
+    Returns
+    -------
+    str
+    """
+    parts = (matrix.indptr, matrix.indices, matrix.data)
+    return digest(*(part.astype(np.int64) for part in parts))
 
 
 # Put together ----------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ becomes a key.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import re
@@ -17,11 +18,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Words", "manifest_of", "pack", "unpack"]
+__all__ = ["Words", "digest", "manifest_of", "pack", "unpack"]
 
 Arrays = dict[str, NDArray[Any]]
 
-_ARRAY, _WORDS, _NUMBER = "$array", "$words", "$number"
+_ARRAY, _WORDS, _NUMBER, _DIGEST = "$array", "$words", "$number", "sha256"
+_MANIFEST_DIGEST = "manifest_sha256"
 
 
 class Words(list[str]):
@@ -54,6 +56,32 @@ class Words(list[str]):
         return cls(whole[a:b].decode("utf-8", "surrogatepass") for a, b in pairwise(stops))
 
 
+def digest(*arrays: NDArray[Any]) -> str:
+    """By what arrays are known again, whatever order of bytes or lines they are stored in.
+
+    Parameters
+    ----------
+    *arrays : ndarray
+        Of numbers.
+
+    Returns
+    -------
+    str
+        The first half of their SHA-256.
+
+    Examples
+    --------
+    >>> digest(np.array([1.0])) == digest(np.array([1.0], dtype=">f8"))
+    True
+    """
+    known = hashlib.sha256()
+    for array in arrays:
+        plain = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+        known.update(f"{plain.dtype.str} {array.shape} ".encode())
+        known.update(plain.reshape(-1).view(np.uint8).data)
+    return known.hexdigest()[:32]
+
+
 def pack(tree: Mapping[str, Any]) -> Arrays:
     """Write a tree as arrays of numbers, one of which is a text in JSON.
 
@@ -65,7 +93,8 @@ def pack(tree: Mapping[str, Any]) -> Arrays:
     Returns
     -------
     dict of str to ndarray
-        ``manifest``, the text in UTF-8, and arrays that it refers to by their names.
+        ``manifest``, the text in UTF-8, its digest, and arrays that it refers to by their names,
+        with their digests.
 
     Raises
     ------
@@ -75,13 +104,14 @@ def pack(tree: Mapping[str, Any]) -> Arrays:
     Examples
     --------
     >>> arrays = pack({"terms": ["x"], "coef": np.array([1.0])})
-    >>> bytes(arrays["manifest"]).decode(), arrays["coef"]
-    ('{"terms": ["x"], "coef": {"$array": "coef"}}', array([1.]))
+    >>> bytes(arrays["manifest"]).decode()[:38], arrays["coef"]
+    ('{"terms": ["x"], "coef": {"$array": "c', array([1.]))
     """
     arrays: Arrays = {}
     text = json.dumps(_packed(tree, "", arrays), allow_nan=False)
     manifest = np.frombuffer(text.encode(), dtype=np.uint8)
-    return {"manifest": manifest, **arrays}
+    known = np.frombuffer(bytes.fromhex(digest(manifest)), dtype=np.uint8)
+    return {"manifest": manifest, _MANIFEST_DIGEST: known, **arrays}
 
 
 def _packed(leaf: Any, name: str, arrays: Arrays) -> Any:
@@ -90,7 +120,7 @@ def _packed(leaf: Any, name: str, arrays: Arrays) -> Any:
     if isinstance(leaf, Words):
         letters, ends = leaf.arrays()
         arrays[_below(name, "utf8")], arrays[_below(name, "ends")] = letters, ends
-        return {_WORDS: name}
+        return {_WORDS: name, _DIGEST: digest(letters, ends)}
     if isinstance(leaf, list | tuple):
         return [_packed(part, _below(name, str(k)), arrays) for k, part in enumerate(leaf)]
     if isinstance(leaf, np.ndarray):
@@ -98,7 +128,7 @@ def _packed(leaf: Any, name: str, arrays: Arrays) -> Any:
             msg = f"an array of dtype {leaf.dtype} cannot be kept"
             raise TypeError(msg)
         arrays[name] = leaf
-        return {_ARRAY: name}
+        return {_ARRAY: name, _DIGEST: digest(leaf)}
     if isinstance(leaf, float) and not math.isfinite(leaf):
         return {_NUMBER: repr(leaf)}
     if leaf is None or isinstance(leaf, bool | int | float | str):
@@ -131,6 +161,9 @@ def manifest_of(read: Callable[[str], NDArray[Any]]) -> dict[str, Any]:
     manifest = read("manifest")
     if manifest.dtype != np.uint8 or manifest.ndim != 1:
         msg = "its manifest is no text"
+        raise ValueError(msg)
+    if bytes.fromhex(digest(manifest)) != read(_MANIFEST_DIGEST).tobytes():
+        msg = "its manifest is not what was written"
         raise ValueError(msg)
     told = json.loads(manifest.tobytes())
     if not isinstance(told, dict):
@@ -169,14 +202,24 @@ def unpack(leaf: Any, read: Callable[[str], NDArray[Any]]) -> Any:
         return [unpack(part, read) for part in leaf]
     if not isinstance(leaf, dict):
         return leaf
-    if set(leaf) == {_ARRAY}:
-        return read(_name(leaf[_ARRAY]))
-    if set(leaf) == {_WORDS}:
+    if set(leaf) == {_ARRAY, _DIGEST}:
+        name = _name(leaf[_ARRAY])
+        return _same(name, leaf[_DIGEST], read(name))[0]
+    if set(leaf) == {_WORDS, _DIGEST}:
         name = _name(leaf[_WORDS])
-        return Words.of_arrays(read(_below(name, "utf8")), read(_below(name, "ends")))
+        parts = (read(_below(name, part)) for part in ("utf8", "ends"))
+        return Words.of_arrays(*_same(name, leaf[_DIGEST], *parts))
     if set(leaf) == {_NUMBER}:
         return float(leaf[_NUMBER])
     return {word: unpack(part, read) for word, part in leaf.items()}
+
+
+def _same(name: str, known: object, *arrays: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+    """The arrays, if they are what was written."""
+    if digest(*arrays) != known:
+        msg = f"its array {name!r} is not what was written"
+        raise ValueError(msg)
+    return arrays
 
 
 def _name(given: object) -> str:

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbglm.exceptions import FileError
+from nbglm.files.chunks import CODECS, inflates_to, unpacked_size
 from nbglm.memory import available_memory, written
 
 __all__ = ["Arrays", "open_arrays"]
@@ -27,7 +28,7 @@ __all__ = ["Arrays", "open_arrays"]
 _SLACK = 64 * 2**20  # bytes that any file may claim
 _RATIO = 1000  # bytes that a byte in a file may become
 _CHUNK = 2**31
-_CODECS = frozenset({"bytes", "zstd", "blosc", "gzip", "zlib", "lz4", "crc32c"})
+_HEADER = 18  # bytes, in which a packed chunk says what it holds
 
 
 class Arrays(Protocol):
@@ -46,9 +47,9 @@ class _Allowance:
     """How much a file may claim in all."""
 
     def __init__(self, stored: int) -> None:
-        free = available_memory()
+        self.stored = stored
         self.left = _SLACK + _RATIO * stored
-        self.free = free
+        self.free = available_memory()
 
     def take(self, name: str, shape: tuple[int, ...], itemsize: int, chunk: int) -> None:
         """Refuse an array that claims more than is left."""
@@ -106,7 +107,22 @@ class _Hdf5:
             raise ValueError(msg)
         chunk = math.prod(found.chunks or ()) * found.dtype.itemsize
         self._allowance.take(name, found.shape, found.dtype.itemsize, chunk)
+        if h5py.h5z.FILTER_DEFLATE in filters:
+            self._check_chunks(found, chunk)
         return np.asarray(found[()])
+
+    def _check_chunks(self, found: Any, chunk: int) -> None:
+        """Refuse chunks that unpack to more than a chunk."""
+        for k in range(found.id.get_num_chunks()):
+            about = found.id.get_chunk_info(k)
+            if about.size > self._allowance.stored:
+                msg = f"a chunk of {found.name!r} is larger than its file"
+                raise ValueError(msg)
+            _, packed = found.id.read_direct_chunk(about.chunk_offset)
+            # Four bytes more for the checksum of a filter before this one.
+            if about.filter_mask == 0 and not inflates_to(packed, chunk + 4):
+                msg = f"a chunk of {found.name!r} holds more than it may"
+                raise ValueError(msg)
 
 
 class _Zarr:
@@ -124,11 +140,31 @@ class _Zarr:
         folder = self._folder / name
         shape, dtype, chunk, codecs = _described(folder, name)
         plain = dtype.kind in "biuf" and dtype.itemsize <= 8
-        if not plain or not _CODECS.issuperset(codecs):
+        if not plain or not CODECS.issuperset(codecs):
             msg = f"its array {name!r} is of a kind that is not read ({dtype}, {sorted(codecs)})"
             raise ValueError(msg)
-        self._allowance.take(name, shape, dtype.itemsize, math.prod(chunk) * dtype.itemsize)
+        size = math.prod(chunk) * dtype.itemsize
+        self._allowance.take(name, shape, dtype.itemsize, size)
+        packed = codecs - {"bytes"}
+        if packed:
+            _check_chunks(folder, packed, size)
         return np.asarray(zarr.open_array(str(folder), mode="r")[...])
+
+
+def _check_chunks(folder: Path, codecs: set[str], most: int) -> None:
+    """Refuse chunks that claim to hold more than a chunk."""
+    if len(codecs) > 1:
+        msg = f"its array {folder.name!r} is packed more than once ({sorted(codecs)})"
+        raise ValueError(msg)
+    (codec,) = codecs
+    for where, _, files in os.walk(folder):
+        for name in files:
+            if name.startswith(".") or name == "zarr.json":
+                continue
+            with (Path(where) / name).open("rb") as file:
+                if unpacked_size(codec, file.read(_HEADER)) > most:
+                    msg = f"a chunk of {folder.name!r} holds more than it may"
+                    raise ValueError(msg)
 
 
 def _described(
@@ -204,7 +240,12 @@ def open_arrays(path: Path) -> Iterator[Arrays]:
         if not any((path / name).is_file() for name in ("zarr.json", ".zgroup")):
             msg = f"{str(path)!r} is a folder, and not of zarr."
             raise FileError(msg)
-        yield _Zarr(path, _Allowance(_bytes_of_folder(path)))
+        try:
+            stored = _bytes_of_folder(path)
+        except (OSError, ValueError) as error:
+            msg = f"{str(path)!r} cannot be read: {error}."
+            raise FileError(msg) from error
+        yield _Zarr(path, _Allowance(stored))
         return
     import h5py
 

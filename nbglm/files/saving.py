@@ -13,6 +13,7 @@ from scipy import sparse
 from nbglm.exceptions import UnavailableError
 from nbglm.files.annotating import annotate, arrays_of_fit, check_anndata, genes_of, places
 from nbglm.files.document import KEY
+from nbglm.files.fits import digest_of_counts
 from nbglm.files.writing import as_path, marked, write_anndata
 from nbglm.inference.dropping import without_data
 from nbglm.inference.methods import FitInference
@@ -173,7 +174,9 @@ def save_fit(
     kept = fit if data else without_data(fit, limit_tests=limit_tests)
     genes = pd.DataFrame(index=_labels(kept.gene_names))
     cells = pd.DataFrame(index=_labels(kept.counts.cells))
-    matrix = matrix_of_counts(kept.counts) if data else None
+    matrix = _matrix_of_counts(kept.counts) if data else None
+    if matrix is not None:
+        more = {**more, "counts": digest_of_counts(matrix)}
     adata = AnnData(matrix, cells, genes, uns={KEY: marked(arrays_of_fit(kept, kind, more))})
     known = kept.remains is not None and kept.remains.limit_tests is not None
     annotate(adata, kept, KEY, np.arange(len(genes)), p_values=known)
@@ -184,7 +187,7 @@ def _labels(names: pd.Index) -> pd.Index:
     return pd.Index([str(name) for name in names], dtype=object)
 
 
-def matrix_of_counts(counts: Counts) -> sparse.csc_matrix:
+def _matrix_of_counts(counts: Counts) -> sparse.csc_matrix:
     """All counts, by gene, in 32 bits if these suffice."""
     block = counts.block(0, counts.n_genes)
     kind = np.int32 if block.counts.max(initial=0.0) < 2**31 else np.int64
