@@ -9,6 +9,8 @@ import pytest
 from blocks import ROOT
 from sphinx.application import Sphinx
 
+import nbglm
+
 PAGES = sorted(path for path in (ROOT / "docs").rglob("*.md") if "_build" not in path.parts)
 FETCHED = re.compile(
     r"""(?:<script[^>]*\bsrc|<link[^>]*\brel="(?:stylesheet|preload|icon|preconnect)"[^>]*\bhref"""
@@ -59,8 +61,6 @@ def test_formulas_are_drawn_by_the_browser(site):
 
 @pytest.mark.slow
 def test_every_public_name_is_in_the_reference(site):
-    import nbglm
-
     text = "".join(path.read_text() for path in (site / "api").glob("*.html"))
     names = [f"nbglm.{name}" for name in nbglm.__all__]
     for module in ("nbglm.datasets", "nbglm.plots"):
@@ -68,6 +68,21 @@ def test_every_public_name_is_in_the_reference(site):
     places = {name: (name, name.replace("nbglm.", "nbglm.exceptions.")) for name in names}
     missing = [name for name in names if not any(f'id="{place}"' in text for place in places[name])]
     assert not missing
+
+
+# What other modules of the package ask a fit for.
+INTERNAL = {
+    *("arrays", "coef_codes", "column_lines", "counts", "cov", "covariance_of", "covariances"),
+    *("design", "limit_tests", "one_gene", "predict_genes", "problem", "pvalues_of"),
+    *("rank_deficient", "remains", "require_data", "root", "seconds", "std_err_of", "weights"),
+}
+
+
+def test_every_method_of_a_fit_is_on_its_page():
+    page = (ROOT / "docs" / "api" / "results.md").read_text()
+    named = set(re.findall(r":: NegBinResults\.(\w+)", page))
+    public = {name for name in dir(nbglm.NegBinResults) if not name.startswith("_")}
+    assert named == public - INTERNAL
 
 
 def test_the_readme_is_one_page():
