@@ -150,31 +150,54 @@ class NegBinRegressionSimulator:
         self,
         obs: pd.DataFrame | None = None,
         *,
+        n_cells: int | None = None,
+        replicates: int = 1,
         offset: object = None,
         size_factors: object = None,
         seed: Seed = None,
+        uncertainty: bool = False,
+        truth: bool = False,
+        out: str | os.PathLike[str] | None = None,
         n_jobs: int | None = None,
-    ) -> AnnData:
-        """Draw counts for given rows: see :meth:`nbglm.NegBinResults.sample`.
+    ) -> AnnData | None:
+        """Draw counts for given rows: see :meth:`nbglm.results.NegBinResults.sample`.
 
         Parameters
         ----------
         obs : DataFrame, optional
             New rows; those of the fit by default.
+        n_cells, replicates : int
+            So many cells, their rows drawn with replacement; how often they are drawn.
         offset, size_factors : array_like or str, optional
             As in :meth:`predict`.
         seed : int, SeedSequence, Generator or None
             Makes the draws repeatable.
+        uncertainty : bool
+            Draw the coefficients from their estimated covariance first.
+        truth : bool
+            Keep means and sizes as layers.
+        out : path, optional
+            A new file ``.h5ad`` or ``.zarr`` in place of an AnnData.
         n_jobs : int, optional
             As joblib understands it.
 
         Returns
         -------
-        AnnData
-            Integer counts, as a CSR matrix.
+        AnnData or None
+            Integer counts, as a CSR matrix; None with `out`.
         """
-        return self.results.sample(
-            obs, offset=offset, size_factors=size_factors, seed=seed, n_jobs=n_jobs
+        sample: Any = self.results.sample  # whose two signatures are one here
+        return sample(
+            obs,
+            n_cells=n_cells,
+            replicates=replicates,
+            offset=offset,
+            size_factors=size_factors,
+            seed=seed,
+            uncertainty=uncertainty,
+            truth=truth,
+            out=out,
+            n_jobs=n_jobs,
         )
 
     def _repr_html_(self) -> str:

@@ -13,5 +13,5 @@ hypotheses                     their tests
 quantities marginal estimates  means, sizes, variances, ratios, marginal means
 comparison anova scoretest     nested models, terms one by one, terms not in the model
 dropping                       results without data, or of some genes
-methods                        the tests as methods of results
+methods predicting             tests as methods of results, and predictions for any rows
 """

@@ -101,9 +101,8 @@ class _NegBin(rv_discrete):
 
     def _rvs(self, mean: Any, size_: Any, size: Any = None, random_state: Any = None) -> Any:
         shape = np.broadcast_shapes(np.shape(mean), np.shape(size_), size or ())
-        return draw_counts(
-            random_state, *(np.broadcast_to(part, shape).astype(float) for part in (mean, size_))
-        )
+        means, sizes = (np.broadcast_to(part, shape).astype(float) for part in (mean, size_))
+        return draw_counts(random_state, means, sizes)
 
 
 negbin = _NegBin(name="negbin", shapes="mean, size_")

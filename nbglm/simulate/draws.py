@@ -8,14 +8,14 @@ where ``r / (r + mu)`` rounds to 1.
 from __future__ import annotations
 
 import hashlib
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nbglm.exceptions import InputTypeError, OptionError
 
-__all__ = ["Seed", "draw_counts", "gene_stream", "seed_entropy"]
+__all__ = ["GeneStreams", "Seed", "draw_counts", "gene_stream", "gene_streams", "seed_entropy"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -23,6 +23,7 @@ IntArray = NDArray[np.int64]
 Seed: TypeAlias = int | np.integer[Any] | np.random.SeedSequence | np.random.Generator | None
 """What starts the random streams of all genes: see :func:`seed_entropy`."""
 
+_COUNTS = 0x636F756E7473  # the letters of "counts": the second stream of a gene
 _LARGEST_MEAN = 2.0**62
 _LARGEST_RATE = 2.0**63 - 10.0 * 2.0**31.5  # numpy's own: beyond, a count may not fit 64 bits
 
@@ -106,17 +107,64 @@ def gene_stream(entropy: tuple[int, ...], name: str) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence([*entropy, *words])))
 
 
-def draw_counts(rng: np.random.Generator, mean: FloatArray, size: FloatArray) -> IntArray:
+class GeneStreams(NamedTuple):
+    """The two random streams that a gene's counts are drawn from, cell after cell.
+
+    Since each goes on from cell to cell by itself, the draws do not depend on how many cells are
+    drawn at a time.
+
+    Attributes
+    ----------
+    rates : numpy.random.Generator
+        Gamma distributed factors of the means.
+    counts : numpy.random.Generator
+        Poisson counts.
+    """
+
+    rates: np.random.Generator
+    counts: np.random.Generator
+
+
+def gene_streams(entropy: tuple[int, ...], name: str) -> GeneStreams:
+    """The two streams of one gene's counts: see :func:`gene_stream`.
+
+    Parameters
+    ----------
+    entropy : tuple of int
+        From :func:`seed_entropy`.
+    name : str
+        Gene name.
+
+    Returns
+    -------
+    GeneStreams
+
+    Examples
+    --------
+    >>> mean, size = np.full(6, 3.0), np.full(6, 2.0)
+    >>> whole, parts = (gene_streams((0,), "Pyy") for _ in range(2))
+    >>> drawn = [draw_counts(parts, mean[i : i + 2], size[i : i + 2]) for i in (0, 2, 4)]
+    >>> bool((draw_counts(whole, mean, size) == np.concatenate(drawn)).all())
+    True
+    """
+    return GeneStreams(gene_stream(entropy, name), gene_stream((*entropy, _COUNTS), name))
+
+
+def draw_counts(
+    rng: np.random.Generator | GeneStreams, mean: FloatArray, size: FloatArray, first: int = 0
+) -> IntArray:
     """Draw one count for each mean and size.
 
     Parameters
     ----------
-    rng : numpy.random.Generator
-        Source of randomness.
+    rng : numpy.random.Generator or GeneStreams
+        Source of randomness: one for both, or one for the gamma and one for the Poisson draws.
     mean : ndarray
         Means, 0 or more, finite.
     size : ndarray of the same shape
         Sizes from 0 (all draws are 0) to infinity (Poisson).
+    first : int
+        Number of the first row, for messages.
 
     Returns
     -------
@@ -135,19 +183,20 @@ def draw_counts(rng: np.random.Generator, mean: FloatArray, size: FloatArray) ->
     >>> [round(float(counts.mean())) for counts in draws], [int(c.var()) > 5 for c in draws]
     ([0, 4, 4], [False, True, False])
     """
+    rates, poisson = rng if isinstance(rng, GeneStreams) else (rng, rng)
     countable = np.isfinite(mean) & (mean <= _LARGEST_MEAN)
     if not countable.all():
         worst = int(np.argmax(np.where(np.isfinite(mean), mean, np.inf)))
         msg = (
-            f"cannot draw a count with mean {mean.ravel()[worst]:g} (row {worst}): the new rows "
-            f"lie outside the range in which this gene's fit says anything, or their offset is "
-            f"too large."
+            f"cannot draw a count with mean {mean.ravel()[worst]:g} (row {first + worst}): the new "
+            f"rows lie outside the range in which this gene's fit says anything, or their offset "
+            f"is too large."
         )
         raise OptionError(msg)
     overdispersed = np.isfinite(size) & (size > 0)
     shape = np.where(overdispersed, size, 1.0)
     # Both draws are made for every row, so that one gene's limits do not shift its other draws.
-    factor = rng.standard_gamma(shape) / shape
+    factor = rates.standard_gamma(shape) / shape
     rate = np.where(overdispersed, mean * factor, np.where(size > 0, mean, 0.0))
     if rate.max(initial=0.0) > _LARGEST_RATE:
         msg = (
@@ -155,4 +204,4 @@ def draw_counts(rng: np.random.Generator, mean: FloatArray, size: FloatArray) ->
             f"of {size.min():g} has counts without a bound."
         )
         raise OptionError(msg)
-    return rng.poisson(rate)
+    return poisson.poisson(rate)

@@ -1,117 +1,183 @@
-"""Samples from a fit, gene by gene, into one sparse matrix."""
+"""Samples from a fit as an AnnData, in memory or piece by piece in a file."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
 from scipy import sparse
 
-from nbglm.exceptions import NbglmError, OptionError
-from nbglm.fit.prediction import predict
-from nbglm.inference.fitted import FittedGenes
-from nbglm.parallel.threads import in_threads
-from nbglm.simulate.draws import Seed, draw_counts, gene_stream, seed_entropy
+from nbglm.exceptions import FileError
+from nbglm.replacing import replacing
+from nbglm.simulate.sampling import Piece, Sampling
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
-__all__ = ["simulate"]
+__all__ = ["PROVENANCE", "sample_in_memory", "sample_to_file"]
 
-FloatArray = NDArray[np.float64]
+PROVENANCE = "nbglm_sample"
+"""Key of ``uns`` under which a sample says what it was drawn from."""
 
-_BLOCK_ENTRIES = 1 << 22  # entries of a dense block of means
-
-
-def _draw_block(
-    results: FittedGenes,
-    genes: slice,
-    x: FloatArray,
-    z: FloatArray,
-    offset: FloatArray,
-    entropy: tuple[int, ...],
-) -> sparse.csc_matrix:
-    """Counts of a block of genes as compressed sparse columns, as narrow as they allow."""
-    mean, size = predict(results.arrays, x, z, offset, genes)
-    columns = []
-    for k, name in enumerate(results.gene_names[genes]):
-        try:
-            counts = draw_counts(gene_stream(entropy, name), mean[:, k], size[:, k])
-        except OptionError as error:
-            msg = f"gene {name!r}: {error}"
-            raise OptionError(msg) from error
-        columns.append(sparse.csc_matrix(counts[:, None]))
-    block = sparse.hstack(columns, format="csc")
-    fits = block.data.max(initial=0) <= np.iinfo(np.int32).max
-    return block.astype(np.int32 if fits else np.int64)
+_SUFFIXES = (".h5ad", ".zarr")
+_CHUNK = 1 << 18  # entries of a chunk of an array in a file
 
 
-def _require_converged(results: FittedGenes) -> None:
-    """Refuse to go on with genes whose fit failed."""
-    failed = results.gene_names[~results.arrays.converged]
-    if len(failed):
-        msg = (
-            f"{len(failed)} genes did not converge (the first is {failed[0]!r}); "
-            f"leave them out: results.subset(results.converged).sample(...)."
-        )
-        raise NbglmError(msg)
+def _provenance(sampling: Sampling) -> dict[str, Any]:
+    """What a sample was drawn from, in words and numbers that any file holds."""
+    from nbglm import __version__
+
+    design = sampling.results.design
+    return {
+        "version": __version__,
+        "mean": design.mean.formula.expanded,
+        "dispersion": design.dispersion.formula.expanded,
+        # Seeds may be larger than any number of a file.
+        "seed": " ".join(str(word) for word in sampling.entropy),
+        "replicates": sampling.cells.replicates,
+        "resampled": sampling.cells.resampled,
+        "uncertainty": sampling.uncertainty,
+    }
 
 
-def simulate(
-    results: FittedGenes,
-    obs: pd.DataFrame,
-    x: FloatArray,
-    z: FloatArray,
-    offset: FloatArray,
-    *,
-    seed: Seed,
-    n_jobs: int | None,
-) -> AnnData:
-    """Draw an AnnData of counts.
+def _without_counts(sampling: Sampling) -> AnnData:
+    """The sample but for its counts."""
+    from anndata import AnnData
+
+    var = sampling.results.counts.annotations
+    return AnnData(obs=sampling.cells.frame(), var=var, uns={PROVENANCE: _provenance(sampling)})
+
+
+def _stacked(pieces: list[Piece], genes: int) -> sparse.csr_matrix:
+    if not pieces:
+        return sparse.csr_matrix((0, genes), dtype=np.int32)
+    return sparse.vstack([piece.counts for piece in pieces], format="csr")
+
+
+def sample_in_memory(sampling: Sampling) -> AnnData:
+    """Draw a whole sample.
 
     Parameters
     ----------
-    results : FittedGenes
-        The fit.
-    obs : DataFrame
-        Covariates of the new cells.
-    x, z, offset : ndarray
-        Their designs and offset.
-    seed : int, SeedSequence, Generator or None
-        See :func:`nbglm.simulate.draws.seed_entropy`.
-    n_jobs : int or None
-        As joblib understands it.
+    sampling : Sampling
+        What to draw.
 
     Returns
     -------
     AnnData
         ``X`` is a CSR matrix of 32-bit integers, or of 64-bit ones if a count needs them.
+    """
+    sample = _without_counts(sampling)
+    pieces = list(sampling.pieces())
+    sample.X = _stacked(pieces, sample.n_vars)
+    for name, nothing in sampling.empty_layers(0).items():
+        sample.layers[name] = np.concatenate([nothing, *(piece.layers[name] for piece in pieces)])
+    return sample
+
+
+class _TooWideError(Exception):
+    """A count needs 64 bits in a file whose counts have 32."""
+
+
+@contextmanager
+def _opened(place: Path) -> Iterator[Any]:
+    if place.suffix == ".zarr":
+        import zarr
+
+        yield zarr.open_group(place, mode="w")
+        return
+    import h5py
+
+    with h5py.File(place, "w") as file:
+        yield file
+
+
+def _write_first(group: Any, sample: AnnData, piece: Piece, dtype: type) -> None:
+    """Write everything but for the pieces that follow, and let the arrays grow."""
+    from anndata.io import write_elem
+
+    counts = piece.counts.astype(dtype)
+    counts.indptr = counts.indptr.astype(np.int64)  # a file may have more entries than 2**31
+    with warnings.catch_warnings():
+        # That anndata will write another version of zarr some day, which is read as well.
+        warnings.simplefilter("ignore", UserWarning)
+        write_elem(group, "/", sample)
+        write_elem(group, "X", counts, dataset_kwargs={"chunks": (_CHUNK,)})
+        for name, values in piece.layers.items():
+            genes = values.shape[1]
+            options: dict[str, Any] = {"chunks": (max(1, _CHUNK // max(1, genes)), max(1, genes))}
+            if not hasattr(group, "store"):  # arrays of zarr can always grow
+                options["maxshape"] = (None, genes)
+            write_elem(group, f"layers/{name}", values, dataset_kwargs=options)
+
+
+def _append(group: Any, piece: Piece, dtype: type) -> None:
+    from anndata.io import sparse_dataset
+
+    sparse_dataset(group["X"]).append(piece.counts.astype(dtype))
+    for name, values in piece.layers.items():
+        layer = group[f"layers/{name}"]
+        rows = layer.shape[0]
+        layer.resize((rows + len(values), layer.shape[1]))
+        layer[rows:] = values
+
+
+def _write(sampling: Sampling, place: Path, dtype: type) -> None:
+    """Write a sample whose counts have one type; each piece is gone before the next is drawn."""
+    sample = _without_counts(sampling)
+    pieces = sampling.pieces()
+    nothing = Piece(_stacked([], sample.n_vars), sampling.empty_layers(0))
+    with _opened(place) as group:
+        first = next(pieces, nothing)
+        _refuse_wide(first, dtype)
+        _write_first(group, sample, first, dtype)
+        for piece in pieces:
+            _refuse_wide(piece, dtype)
+            _append(group, piece, dtype)
+
+
+def _refuse_wide(piece: Piece, dtype: type) -> None:
+    if piece.counts.dtype.itemsize > np.dtype(dtype).itemsize:
+        raise _TooWideError
+
+
+def sample_to_file(sampling: Sampling, out: Path) -> None:
+    """Draw a sample into a file, of which only some thousand cells are in memory at a time.
+
+    Parameters
+    ----------
+    sampling : Sampling
+        What to draw.
+    out : Path
+        A file ``.h5ad`` or a folder ``.zarr``, which appears when it is whole.
 
     Raises
     ------
-    NbglmError
-        If a gene did not converge.
-    ValueError
-        If a gene has no finite mean on these rows, or the seed is negative.
+    FileError
+        If it cannot be written, or is there already.
     """
-    from anndata import AnnData
-
-    _require_converged(results)
-    entropy = seed_entropy(seed)
-    genes = len(results.gene_names)
-    step = max(1, _BLOCK_ENTRIES // max(1, len(obs)))
-
-    def draw(start: int) -> sparse.csc_matrix:
-        return _draw_block(results, slice(start, start + step), x, z, offset, entropy)
-
-    blocks = list(in_threads(draw, range(0, genes, step), n_jobs))
-    frame = obs.copy()
-    # AnnData wants strings; map() would leave an empty index as it is.
-    frame.index = pd.Index([str(label) for label in obs.index], dtype=object, name=obs.index.name)
-    return AnnData(
-        X=sparse.hstack(blocks, format="csr"),
-        obs=frame,
-        var=results.counts.annotations,
-    )
+    if out.suffix not in _SUFFIXES:
+        msg = f"out={str(out)!r} must end in .h5ad (one file) or .zarr (a folder)."
+        raise FileError(msg)
+    if not out.parent.is_dir():
+        msg = f"out={str(out)!r} cannot be written: there is no folder {str(out.parent)!r}."
+        raise FileError(msg)
+    if os.path.lexists(out):
+        msg = f"out={str(out)!r}: there is something already; remove it, or choose another name."
+        raise FileError(msg)
+    try:
+        with replacing(out) as place:
+            try:
+                _write(sampling, place, np.int32)
+            except _TooWideError:
+                # The draws are the same once more, and hardly any sample gets here.
+                _write(sampling, place, np.int64)
+    except OSError as error:
+        cause = error.strerror or str(error).splitlines()[0]
+        msg = f"out={str(out)!r} cannot be written: {cause}."
+        raise FileError(msg) from error
