@@ -127,6 +127,9 @@ def add_legend(
 ) -> None:
     """A legend to the right of the axes, where it hides nothing, with a note below.
 
+    Within the axes, where there is most room, if nothing makes room for it on their right: in a
+    figure without a layout engine, which ``plt.subplots(layout="constrained")`` has.
+
     Parameters
     ----------
     ax : Axes
@@ -149,13 +152,14 @@ def add_legend(
     names = [
         plain(f"\N{ZERO WIDTH SPACE}{label}" if label[:1] == "_" else label) for label in labels
     ]
+    outside = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0), "borderaxespad": 0.0}
+    inside = {"loc": "best", "framealpha": 0.8, "edgecolor": "none"}
+    room = getattr(ax.get_figure(), "get_layout_engine", lambda: None)() is not None
+    place: dict[str, Any] = {**outside, "frameon": False} if room else inside
     legend = ax.legend(
         handles,
         names,
-        loc="upper left",
-        bbox_to_anchor=(1.01, 1.0),
-        borderaxespad=0.0,
-        frameon=False,
+        **place,
         fontsize="small",
         handletextpad=0.4,
         title=plain(title) if title else None,

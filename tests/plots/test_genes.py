@@ -238,6 +238,17 @@ def test_one_gene_and_genes_without_anything_to_draw(name, joint):
     none.figure.canvas.draw()
 
 
+def test_the_legend_is_inside_where_the_figure_makes_no_room(fit):
+    for layout, inside in ((None, True), ("constrained", False)):
+        ax = Figure(layout=layout).add_subplot()
+        plots.volcano(fit, "group[T.b]", ax=ax)
+        ax.figure.canvas.draw()
+        legend, frame = ax.get_legend().get_window_extent(), ax.get_window_extent()
+        assert (legend.x1 <= frame.x1) is inside
+        assert (legend.x0 >= frame.x1) is not inside
+        assert legend.x1 <= ax.figure.bbox.x1
+
+
 def test_many_points_are_pixels_in_files(monkeypatch, fit):
     monkeypatch.setattr("nbglm.plots.genes._MANY", 30)
     ax = plots.volcano(fit, "group[T.b]")
