@@ -36,6 +36,7 @@ from nbglm.exceptions import (
 )
 
 if TYPE_CHECKING:
+    from nbglm import datasets, plots
     from nbglm.inference.comparison import compare, lr_test
     from nbglm.loading import from_anndata, load
     from nbglm.negbin import fit_negbin
@@ -66,10 +67,12 @@ __all__ = [
     "UnknownNameError",
     "WorkerError",
     "compare",
+    "datasets",
     "fit_negbin",
     "from_anndata",
     "load",
     "lr_test",
+    "plots",
     "warmup",
 ]
 

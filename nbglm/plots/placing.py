@@ -86,7 +86,9 @@ class SpacedLabels(Artist):
         centres = ax.transData.transform(self.points)
         dots = ax.transData.transform(self.others) if len(self.others) else np.empty((0, 2))
         dots = dots[np.isfinite(dots).all(axis=1)]
-        taken = np.empty((0, 4))
+        legend = ax.get_legend()
+        taken = np.empty((0, 4)) if legend is None else legend.get_window_extent(renderer).extents
+        taken = np.reshape(taken, (-1, 4))
         for label, centre in zip(self.labels, centres, strict=True):
             label.set_visible(bool(frame.contains(*centre)))
             if not label.get_visible():

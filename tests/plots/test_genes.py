@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from matplotlib.text import Annotation, Text
@@ -155,13 +156,16 @@ def shown_labels(ax):
 
 def assert_apart(ax):
     renderer = ax.figure.canvas.get_renderer()
-    boxes = [Text.get_window_extent(label, renderer) for label in shown_labels(ax)]
+    boxes = [ax.get_legend().get_window_extent(renderer)]
+    boxes += [Text.get_window_extent(label, renderer) for label in shown_labels(ax)]
     frame = ax.get_window_extent(renderer)
     for k, box in enumerate(boxes):
         assert not any(box.overlaps(other) for other in boxes[:k])
+        if not k:
+            continue  # the legend
         assert frame.x0 <= box.x0 <= box.x1 <= frame.x1
         assert frame.y0 <= box.y0 <= box.y1 <= frame.y1
-    return len(boxes)
+    return len(boxes) - 1
 
 
 @pytest.mark.parametrize("dpi", [50, 200])
@@ -172,6 +176,13 @@ def test_labels_do_not_overlap(fit, dpi):
     ax.set_xlim(-1.0, 1.0)  # they move with what the reader looks at
     ax.figure.set_size_inches(3.0, 3.0)
     assert_apart(ax)
+
+
+def test_labels_keep_clear_of_a_legend_inside(fit):
+    import matplotlib.pyplot as plt
+
+    ax = plots.volcano(fit, "group[T.b]", label=12, ax=plt.figure().add_subplot())
+    assert assert_apart(ax) >= 10
 
 
 def test_a_hundred_names_of_one_point_do_not_overlap(rng):
@@ -242,10 +253,10 @@ def test_the_legend_is_inside_where_the_figure_makes_no_room(fit):
     for layout, inside in ((None, True), ("constrained", False)):
         ax = Figure(layout=layout).add_subplot()
         plots.volcano(fit, "group[T.b]", ax=ax)
-        ax.figure.canvas.draw()
+        FigureCanvasAgg(ax.figure).draw()
         legend, frame = ax.get_legend().get_window_extent(), ax.get_window_extent()
-        assert (legend.x1 <= frame.x1) is inside
-        assert (legend.x0 >= frame.x1) is not inside
+        assert bool(legend.x1 <= frame.x1) == inside
+        assert bool(legend.x0 >= frame.x1) != inside
         assert legend.x1 <= ax.figure.bbox.x1
 
 

@@ -46,7 +46,7 @@ def test_dir_lists_the_public_names_and_nothing_else(before):
 
 def test_every_public_name_is_there():
     for name in nbglm.__all__:
-        assert getattr(nbglm, name).__name__ == name
+        assert getattr(nbglm, name).__name__.removeprefix("nbglm.") == name
         assert name in vars(nbglm)  # from the first time on, an ordinary name
     assert isinstance(nbglm.__version__, str)
 
@@ -82,4 +82,6 @@ def test_checkers_of_types_find_names_where_they_are_imported_from():
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
     }
-    assert told == nbglm._HOMES
+    folders = dict.fromkeys(("datasets", "plots"), "nbglm")
+    assert told == nbglm._HOMES | folders
+    assert set(told) <= set(nbglm.__all__)
