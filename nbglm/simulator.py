@@ -160,7 +160,7 @@ class NegBinRegressionSimulator:
         out: str | os.PathLike[str] | None = None,
         n_jobs: int | None = None,
     ) -> AnnData | None:
-        """Draw counts for given rows: see :meth:`nbglm.results.NegBinResults.sample`.
+        """Draw counts for given rows: see :meth:`nbglm.NegBinResults.sample`.
 
         Parameters
         ----------
