@@ -110,12 +110,13 @@ def estimates(tables: FitTables, quantity: Quantity, scale: str, alpha: float) -
             lower, upper = np.exp(lower), np.exp(upper)
     for part in (error, lower, upper):
         part[~finite] = np.nan
-    if quantity.mean is None:
-        # The logarithm of a size may be a number where the size or its inverse is none: it is then
-        # as infinite, or as close to 0, as at a limit.
-        beyond = finite & np.isposinf(value)
-        status = np.where(beyond, _SEPARATED if scale == "alpha" else _POISSON, status)
-        error[beyond] = np.nan
+    # A logarithm may be a number where what it is the logarithm of is none. A size is then as
+    # infinite as at the Poisson's limit; its inverse, or a variance that has it as a factor, as
+    # infinite as where the size is 0, and a mean as where nothing bounds it.
+    beyond = finite & np.isposinf(value)
+    of_size = quantity.mean is None and scale != "alpha"
+    status = np.where(beyond, _POISSON if of_size else _SEPARATED, status)
+    error[beyond] = np.nan
     return gene_table(
         tables.gene_names,
         {

@@ -103,6 +103,23 @@ def test_sizes_beyond_all_floats_are_at_a_limit_but_their_logarithms_are_not(rng
     assert tables[vanishing].estimate == 0.0
 
 
+@pytest.mark.parametrize("at", [-1800.0, -2000.0])
+@pytest.mark.parametrize("scale", ["var", "cv2"])
+def test_variances_beyond_all_floats_are_at_a_limit(rng, scale, at):
+    """Also where the size, a number below the smallest normal one, is not 0 yet."""
+    obs = pd.DataFrame({"x": np.linspace(-1.0, 1.0, 400)})
+    counts = rng.negative_binomial(np.exp(1.0 + obs["x"]), 0.3)
+    fit = nbglm.fit_negbin(
+        pd.DataFrame({"y": counts}), {"mean": "~ 1", "dispersion": "~ x"}, obs=obs, progress=False
+    )
+    slope = fit.params["gamma"].loc["x", "y"]
+    far = pd.DataFrame({"x": [at * 0.4 / slope]})  # log sizes of about -720 and -800
+    table = fit.estimate(far, scale=scale).iloc[0]
+    assert table.estimate == np.inf
+    assert table.status == "separated"
+    assert np.isnan(table.std_err)
+
+
 def test_marginal_means_by_hand(fit):
     grid = pd.DataFrame(
         {"x": fit.counts.obs["x"].mean(), "g": list("aabbcc"), "h": [False, True] * 3}

@@ -1,14 +1,16 @@
 """Profiles with several branches: limits that hold, against other searches and known curves."""
 
 import dataclasses
+import itertools
 import math
 import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
+from api_fuzz import data_set
 from profile_limits import Search, judge, sparse_case
-from scipy.optimize import brentq
+from scipy.optimize import brentq, minimize
 
 import nbglm
 from nbglm.inference import bounds as limits_module
@@ -16,6 +18,7 @@ from nbglm.inference.branches import Estimate, Profile
 from nbglm.inference.constraint import Constraint
 from nbglm.inference.profile import ProfileInterval, _crossing, _Side, profile_limits
 from nbglm.inference.turns import turned_sizes
+from nbglm.kernels.likelihood import loglik, score
 from nbglm.problem.layout import make_layout
 
 BY_X = {"mean": "~ x", "dispersion": "~ x"}
@@ -141,6 +144,34 @@ def test_a_profile_that_never_drops_has_no_limit():
     assert upper(curve) == math.inf
 
 
+def test_a_cliff_at_the_end_of_a_long_plateau_is_none():
+    """Searches have lost a maximum there: a profile is continuous."""
+
+    def falls_at(edge):
+        return Curve([lambda value: min(value**2, 3.0) if value < edge else 7.0], seen=1)
+
+    assert upper(falls_at(30.0)) == math.inf
+    assert math.isnan(upper(falls_at(15.0)))  # too near to say
+    assert upper(Curve([lambda value: value**2 / 250.0], seen=1)) == pytest.approx(
+        math.sqrt(250.0 * CUT), abs=1e-4
+    )
+
+
+def test_a_landmark_at_an_end_of_the_bracket_begins_another_round():
+    outer = 2.0 * math.sqrt(CUT)  # where the second step of the walk ends
+
+    class Landmark(Curve):
+        def follow(self, value):
+            found = super().follow(value)
+            if value < outer in self.deviances and self.seen == 1:
+                self.branches.append(lambda value: 1.0 + (value - outer) ** 2)
+                self.seen, self.deviances[outer] = 2, 1.0
+            return found
+
+    curve = Landmark([lambda value: 4.0 * max(value - 2.0, 0.0)], seen=1)
+    assert upper(curve) == pytest.approx(outer + math.sqrt(CUT - 1.0), abs=1e-5)
+
+
 def test_a_search_that_never_agrees_with_itself_gives_no_number():
     assert math.isnan(upper(Curve([square], seen=1, noise=1e-3)))
 
@@ -259,3 +290,46 @@ def test_where_means_overflow_is_outside(rng):
     )  # fmt: skip
     profile = Profile(estimate, CUT)
     assert profile.search(900.0) > 1e6
+
+
+# Seeds of data sets in which nearly nothing is lost although the coefficient of h in the log size
+# goes to infinity: the log size is so steep in z then that h only shifts between which two cells
+# it turns.
+@pytest.mark.slow
+@pytest.mark.parametrize(("seed", "side"), [(32950, "lower"), (32970, "upper"), (32910, "upper")])
+def test_a_plateau_that_searches_lose_far_out_has_no_limit(seed, side):
+    counts, obs, options = data_set(np.random.default_rng(seed))
+    assert options["formula"]["dispersion"] == "~ h + z"
+    fit = nbglm.fit_negbin(counts[["level"]], obs=obs, progress=False, **options)
+    table = fit.conf_int(method="profile", progress=False)["gamma"]
+    infinite = -math.inf if side == "lower" else math.inf
+    assert table.loc["h[T.v]", ("level", side)] == infinite
+    for far in (100.0, 1000.0):
+        highest = highest_between_two_cells(fit, "level", math.copysign(far, infinite))
+        assert 2.0 * (fit.llf["level"] - highest) < CUT
+
+
+def highest_between_two_cells(fit, gene, held):
+    """Highest log-likelihood with h held, of log sizes that are moderate at a cell of either h."""
+    x, z, offset, weights = (
+        fit.design.mean.matrix, fit.design.dispersion.matrix, fit.design.offset, fit.weights,
+    )  # fmt: skip
+    y = np.column_stack([fit.counts.gene(0)])[:, 0]
+    p = x.shape[1]
+    start = fit.arrays.finite[0, :p] + 30.0 * fit.arrays.direction[0, :p]
+    u, v = (np.flatnonzero((z[:, 1] == level) & (weights > 0)) for level in (0.0, 1.0))
+
+    def sizes():
+        for i, j in itertools.product(u, v):
+            for at_u, at_v in itertools.product(np.arange(-4.0, 4.0), repeat=2):
+                slope = (at_v - at_u - held) / (z[j, 2] - z[i, 2])
+                yield at_u + held * z[:, 1] + slope * (z[:, 2] - z[i, 2])
+
+    def negative(beta, zeta):
+        eta = x @ beta + offset
+        by = weights[:, None] * score(y, eta, zeta)
+        return -weights @ loglik(y, eta, zeta), -x.T @ by[:, 0]
+
+    found = sorted(sizes(), key=lambda zeta: negative(start, zeta)[0])[:40]
+    ends = (minimize(negative, start, (zeta,), jac=True, method="L-BFGS-B").fun for zeta in found)
+    return -min(ends)
