@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +16,11 @@ from nbglm.cli.fits import summary
 from nbglm.cli.options import FILE, data_options, jobs_option, memory_option, output_option, several
 from nbglm.cli.reading import Given, column, read_given
 from nbglm.cli.writing import TABLE_SUFFIXES, Output, format_of, write_table
+from nbglm.exceptions import FormulaError
 
 if TYPE_CHECKING:
+    from pandas import DataFrame
+
     from nbglm.results import NegBinResults
 
 __all__ = ["fit"]
@@ -138,8 +143,7 @@ def fit(data: Path, output: Path | None, overwrite: bool, keep_data: bool, **opt
 
 def _fitted(given: Given, options: dict[str, Any]) -> NegBinResults:
     """The fit that the options ask for."""
-    with naming(given.path):
-        table, obs = read_given(given)
+    table, obs = read_given(given)
     where = given.obs or given.path
     named: dict[str, Any] = {
         name: column(obs, options[name], f"--{name.replace('_', '-')}", where)
@@ -153,15 +157,15 @@ def _fitted(given: Given, options: dict[str, Any]) -> NegBinResults:
     progress = options["progress"]
     if progress is None and not sys.stderr.isatty():
         progress = False
-    from pandas import DataFrame
+    import pandas as pd
 
     from nbglm.negbin import fit_negbin
 
-    with naming(given.path):
+    with naming(given.path), _covariates_missed(obs):
         return fit_negbin(
             table,
             {"mean": options["mean"], "dispersion": options["dispersion"]},
-            obs=obs if isinstance(table, DataFrame) else None,
+            obs=obs if isinstance(table, pd.DataFrame) else None,
             layer=given.layer,
             **named,
             cov_type=kind,
@@ -172,3 +176,15 @@ def _fitted(given: Given, options: dict[str, Any]) -> NegBinResults:
             max_memory=options["max_memory"],
             scope="caller" if options["python"] else "columns",
         )
+
+
+@contextmanager
+def _covariates_missed(obs: DataFrame) -> Iterator[None]:
+    """Say where covariates come from to whom has none."""
+    try:
+        yield
+    except FormulaError as error:
+        if len(obs.columns):
+            raise
+        msg = f"{error} There are no covariates; --obs names a table of them."
+        raise FormulaError(msg) from error

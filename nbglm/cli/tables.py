@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import zlib
 from collections.abc import Collection
 from importlib import import_module
@@ -20,6 +21,11 @@ __all__ = ["TEXT", "is_text_table", "read_count_table", "read_names", "read_row_
 
 _SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": "\t", ".tab": "\t"}
 _PACKED = {".gz": "gzip", ".bz2": "bz2", ".xz": "lzma"}  # modules that open them
+_OTHER_SEPARATORS = {
+    "\t": ("tabs", "give the file a name in .tsv"),
+    ",": ("commas", "give the file a name in .csv"),
+    ";": ("semicolons", "write it anew with commas"),
+}
 TEXT = ".csv, .tsv or .txt (also .gz)"
 
 
@@ -115,11 +121,8 @@ def _header(path: Path) -> list[str]:
     if not names:
         msg = f"{path}: there is nothing in the first line of this file."
         raise CountsError(msg)
-    other = "\t" if separator_of(path) == "," else ","
-    if len(names) == 1 and other in names[0]:
-        found, wanted = ("tabs", ".tsv") if other == "\t" else ("commas", ".csv")
-        msg = f"{path}: the columns are separated by {found}; give the file a name in {wanted}."
-        raise CountsError(msg)
+    if len(names) == 1:
+        _refuse_other_separators(path, names[0])
     if len(lines) > 1 and len(lines[1]) == len(names) + 1:
         names = ["", *names]  # as R's write.table() writes it
     if len(lines) > 1 and len(lines[1]) != len(names):
@@ -133,6 +136,14 @@ def _header(path: Path) -> list[str]:
         msg = f"{path}: names of columns repeat: {some_of(sorted(repeated))}; make them unique."
         raise CountsError(msg)
     return names
+
+
+def _refuse_other_separators(path: Path, line: str) -> None:
+    """Say what separates the columns of a line that is taken for one."""
+    for separator, (what, remedy) in _OTHER_SEPARATORS.items():
+        if separator in line:
+            msg = f"{path}: the columns are separated by {what}; {remedy}."
+            raise CountsError(msg)
 
 
 def _named_rows(path: Path, header: list[str]) -> pd.DataFrame:
@@ -225,6 +236,20 @@ def read_row_table(path: Path, used: Collection[str] = ()) -> pd.DataFrame:
     return table
 
 
+def _lines_of(text: str) -> list[str] | None:
+    """The lines of a file, if there is one of that name."""
+    path = Path(text)
+    try:
+        return path.read_text(encoding="utf-8").splitlines() if path.is_file() else None
+    except UnicodeError as error:
+        msg = f"{path}: this is no list of names, one a line, but {first_line(error)}."
+        raise CountsError(msg) from error
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:  # so many names that no file could be called so
+            return None
+        raise
+
+
 def read_names(given: tuple[str, ...]) -> list[str]:
     """Names of genes, as they are given to an option.
 
@@ -244,9 +269,8 @@ def read_names(given: tuple[str, ...]) -> list[str]:
     """
     names: list[str] = []
     for text in given:
-        path = Path(text)
-        if path.is_file():
-            lines = path.read_text(encoding="utf-8").splitlines()
+        lines = _lines_of(text)
+        if lines is not None:
             names += [line.strip() for line in lines if line.strip()]
         else:
             names += [name.strip() for name in text.split(",") if name.strip()]

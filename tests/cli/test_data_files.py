@@ -75,6 +75,26 @@ def test_only_the_genes_that_are_asked_for_are_fitted(run, folder, expected):
         assert found["coef"].tolist() == wanted.tolist()
 
 
+def test_lists_of_genes_may_be_long_and_must_be_text(run, refused, folder):
+    _, said = run("fit", "cells.h5ad", "--mean", "~ 1", "--genes", ",".join(["gene1"] * 1_000))
+    assert "1 gene x 400 cells" in said
+    (folder / "names.txt").write_bytes(b"\xff\xfe\0")
+    said = refused("fit", "cells.h5ad", "--mean", "~ 1", "--genes", "names.txt")
+    assert said.startswith("nbglm: names.txt: this is no list of names")
+
+
+def test_cells_without_covariates_are_told_where_covariates_come_from(refused, run, table, cells):
+    run("fit", "counts.csv", "--mean", "~ 1")
+    said = refused("fit", "counts.csv", "--mean", "~ pseudotime")
+    assert "counts.csv" in said
+    assert "--obs" in said
+    cells.obs = cells.obs[[]]
+    cells.write_h5ad("bare.h5ad")
+    said = refused("fit", "bare.h5ad", "--mean", "~ pseudotime")
+    assert "bare.h5ad" in said
+    assert "--obs" in said
+
+
 def test_options_reach_the_fit(run, cells):
     cells.obs["twice"] = 2
     cells.obs["log_depth"] = np.log(cells.obs["depth"])
@@ -158,6 +178,7 @@ def test_options_that_make_no_sense_are_wrong_use(refused, words, says):
         ("cell\n", "one column"),
         ("cell,a\n", "0 cells"),
         ("cell\ta\tb\nc1\t1\t2\n", "separated by tabs"),
+        ("cell;a;b\nc1;1;2\n", "separated by semicolons"),
         ("cell,a,a\nc1,1,2\n", "names of columns repeat: 'a'"),
         ("cell,a,b\nc1,1,2\nc1,3,4\n", "repeats 'c1'"),
         ("a,b\n1,2\n1,4\n", "put a column of unique names before it"),
