@@ -2,4 +2,5 @@
 
 extras             what is said if a package is not installed
 marginaleffects    predictions, comparisons and slopes of one response
+pertpy             a method of differential expression, for means and for dispersions
 """
