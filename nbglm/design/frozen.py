@@ -142,10 +142,16 @@ def _remembered(transform: object) -> Plain:
     return {"class": name, "values": values}
 
 
+def _held(numbers: NDArray[Any]) -> NDArray[Any]:
+    """Numbers that nobody can write into."""
+    numbers.flags.writeable = False
+    return numbers
+
+
 def _doubles(value: NDArray[Any]) -> Plain:
     """Numbers as doubles; wider ones, in which patsy takes its means, as sums of two."""
-    high = value.astype(np.float64)
-    low = (value - high).astype(np.float64) if value.dtype.itemsize > 8 else None
+    high = _held(value.astype(np.float64))
+    low = _held((value - high).astype(np.float64)) if value.dtype.itemsize > 8 else None
     return {"high": high, "low": low, "whole": value.dtype.kind in "iu"}
 
 
@@ -155,7 +161,7 @@ def _frozen_subterm(subterm: Any, number: Mapping[Any, int]) -> Plain:
         "contrasts": [
             {
                 "factor": number[factor],
-                "matrix": np.asarray(contrast.matrix, dtype=np.float64),
+                "matrix": _held(np.array(contrast.matrix, dtype=np.float64)),
                 "suffixes": [str(suffix) for suffix in contrast.column_suffixes],
             }
             for factor, contrast in subterm.contrast_matrices.items()

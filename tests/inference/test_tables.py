@@ -86,6 +86,7 @@ ARGUMENTS = {
     "pvalues_of": [{"position": 0}],
     "rank_genes_groups": [{"groupby": "g"}],
     "require_data": [{"what": "this"}],
+    "residuals": [{"seed": 1}, {"kind": "pearson"}],
     "sample": [{"seed": 1}],
     "score_test": [{"extra": "~ depth"}],
     "std_err_of": [{"position": 0}],
@@ -202,6 +203,7 @@ write_into.register(
 
 def test_every_public_method_has_its_arguments(fit):
     methods = {name for name in dir(fit) if name[0] != "_" and callable(getattr(fit, name))}
+    methods -= {"save", "to_anndata"}  # give nothing back
     assert methods == set(ARGUMENTS), "say in ARGUMENTS how a new method is called"
 
 

@@ -187,7 +187,7 @@ def test_nothing_public_is_forgotten():
     tried = {what.split()[0] for what in (*ANSWERED, *REFUSED)}
     others = {"gene", "explain", "without_data", "require_data", "arrays", "design", "counts"}
     others |= {"weights", "cov", "remains", "covariances", "root", "coef_codes", "covariance_of"}
-    others |= {"std_err_of", "pvalues_of", "limit_tests"}
+    others |= {"std_err_of", "pvalues_of", "limit_tests", "save", "to_anndata"}
     there = {name for name in dir(nbglm.NegBinResults) if not name.startswith("_")}
     assert there <= tried | others, there - tried - others
 
