@@ -150,8 +150,8 @@ def _held(numbers: NDArray[Any]) -> NDArray[Any]:
 
 def _doubles(value: NDArray[Any]) -> Plain:
     """Numbers as doubles; wider ones, in which patsy takes its means, as sums of two."""
-    high = _held(value.astype(np.float64))
-    low = _held((value - high).astype(np.float64)) if value.dtype.itemsize > 8 else None
+    high = value.astype(np.float64)  # patsy sorts knots where they are
+    low = (value - high).astype(np.float64) if value.dtype.itemsize > 8 else None
     return {"high": high, "low": low, "whole": value.dtype.kind in "iu"}
 
 
