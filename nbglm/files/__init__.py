@@ -1,7 +1,7 @@
 """Fits as files: plain numbers and words, in an AnnData of its own or beside other data.
 
 plain tables       nested lists and words as JSON with arrays beside; data frames as such
-fits               what a fit is made of, taken apart and put together
+designs fits       what a fit is made of, taken apart and put together
 document           the same with the number of its format, in whatever holds arrays
 chunks             what a packed chunk would become
 reading writing    what lies in HDF5 and zarr, looked at before it is believed; renamed when whole

@@ -12,19 +12,17 @@ from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 from scipy import sparse
 
 from nbglm.counts.budget import Budget
 from nbglm.counts.opening import Table
 from nbglm.counts.table import Counts, read_table
-from nbglm.design.columns import Column
 from nbglm.design.design import Design
-from nbglm.design.formula import PreparedFormula
 from nbglm.design.labels import read_only
 from nbglm.design.offset import OffsetRule
-from nbglm.design.predictor import LinearPredictor
 from nbglm.design.scope import Scope
+from nbglm.files.designs import predictor_of_tree, shaped, tree_of_predictor
 from nbglm.files.plain import Words, digest
 from nbglm.files.tables import index_of_tree, table_of_tree, tree_of_index, tree_of_table
 from nbglm.fit.clusters import CovarianceRule, known_kind
@@ -63,13 +61,14 @@ def tree_of_fit(fit: FitTables) -> Tree:
         "gene_index": None if counts.genes.name is None else str(counts.genes.name),
         "annotations": tree_of_table(counts.annotations, "var"),
         "n_cells": counts.n_cells,
-        "obs": tree_of_table(counts.obs, "obs"),
+        "obs": tree_of_table(counts.obs, "obs") if remains is None else None,
+        "obs_names": tree_of_index(counts.obs.columns),
         "remark": counts.remark,
         "numbers": {part.name: getattr(fit.arrays, part.name) for part in fields(fit.arrays)},
         "gene_status": list(GENE_STATUS),
         "coef_status": list(COEF_STATUS),
-        "mean": _tree_of_predictor(fit.design.mean),
-        "dispersion": _tree_of_predictor(fit.design.dispersion),
+        "mean": tree_of_predictor(fit.design.mean),
+        "dispersion": tree_of_predictor(fit.design.dispersion),
         "offset_rules": [
             {"what": rule.what, "source": rule.source, "column": rule.column}
             for rule in fit.design.rules
@@ -83,33 +82,6 @@ def tree_of_fit(fit: FitTables) -> Tree:
         "rank_deficient": fit.rank_deficient,
         "seconds": float(fit.seconds),
         "without_data": None if remains is None else _tree_of_remains(fit, remains),
-    }
-
-
-def _tree_of_predictor(predictor: LinearPredictor) -> Tree:
-    formula = predictor.formula
-    return {
-        "formula": formula.given,
-        "expanded": formula.expanded,
-        "patsy": formula.patsy,
-        "alias": formula.prefix,
-        "obs_columns": list(formula.columns),
-        "response": list(formula.response),
-        "columns": [
-            {"name": one.name, "kind": one.kind, "levels": list(one.levels), "whole": one.whole}
-            for one in predictor.columns.values()
-        ],
-        "coefficients": list(predictor.terms),
-        "terms": [
-            {"name": name, "start": where.start, "stop": where.stop, "factors": sorted(factors)}
-            for (name, where), factors in zip(
-                predictor.term_slices.items(), predictor.term_factors.values(), strict=True
-            )
-        ],
-        "design": predictor.frozen,
-        "columns_only": predictor.columns_only,
-        "arrays_outside": list(predictor.outside),
-        "matrix": predictor.matrix,
     }
 
 
@@ -182,8 +154,8 @@ def fit_of_tree(
     ValueError, TypeError, KeyError, IndexError, AttributeError
         If the parts do not belong together.
     """
-    mean = _predictor_of_tree("mean", tree["mean"], scope)
-    dispersion = _predictor_of_tree("dispersion", tree["dispersion"], scope)
+    mean = predictor_of_tree("mean", tree["mean"], scope)
+    dispersion = predictor_of_tree("dispersion", tree["dispersion"], scope)
     genes = len(tree["genes"])
     widths = len(mean.terms), len(dispersion.terms)
     arrays = _numbers_of_tree(tree, genes, sum(widths))
@@ -191,7 +163,7 @@ def fit_of_tree(
     cells = int(tree["n_cells"]) if kept is None else 0
     counts = _counts_of_tree(tree, matrix)
     for predictor in (mean, dispersion):
-        _shaped(predictor.matrix, (cells, len(predictor.terms)))
+        shaped(predictor.matrix, (cells, len(predictor.terms)))
     rules = tuple(
         OffsetRule(str(rule["what"]), str(rule["source"]), str(rule["column"]))
         for rule in tree["offset_rules"]
@@ -199,9 +171,9 @@ def fit_of_tree(
     weights = tree["weights"]
     return kind(
         arrays=arrays,
-        design=Design(mean, dispersion, rules, _shaped(tree["offset"], (cells,))),
+        design=Design(mean, dispersion, rules, shaped(tree["offset"], (cells,))),
         counts=counts,
-        weights=None if weights is None else _shaped(weights, (cells,)),
+        weights=None if weights is None else shaped(weights, (cells,)),
         cov=_cov_of_tree(tree, cells),
         rank_deficient=str(tree["rank_deficient"]),
         seconds=float(tree["seconds"]),
@@ -209,23 +181,9 @@ def fit_of_tree(
     )
 
 
-def _shaped(
-    array: object, shape: Sequence[int | None], dtype: DTypeLike = np.float64
-) -> NDArray[Any]:
-    """An array of this shape (None: of any length), or an error."""
-    if not isinstance(array, np.ndarray) or array.ndim != len(shape):
-        msg = f"an array of {len(shape)} dimensions is a {type(array).__name__}"
-        raise TypeError(msg)
-    sizes = zip(array.shape, shape, strict=True)
-    if not all(wanted in (None, found) for found, wanted in sizes):
-        msg = f"an array has the shape {array.shape} in place of {tuple(shape)}"
-        raise ValueError(msg)
-    return np.ascontiguousarray(array.astype(dtype, casting="same_kind", copy=False))
-
-
 def _codes(array: object, stored: Sequence[str], now: Sequence[str], shape: Any) -> NDArray[Any]:
     """Positions of words in the list of this version."""
-    codes = _shaped(array, shape, np.int8)
+    codes = shaped(array, shape, np.int8)
     new = np.array([now.index(word) for word in stored], dtype=np.int8)
     if codes.size and not (codes.min() >= 0 and codes.max() < len(new)):
         msg = "a status has no word"
@@ -237,70 +195,21 @@ def _numbers_of_tree(tree: Tree, genes: int, width: int) -> FitArrays:
     given = tree["numbers"]
     by_coefficient = (genes, width)
     return FitArrays(
-        **{name: _shaped(given[name], by_coefficient) for name in ("coef", "finite", "direction")},
-        reach=_shaped(given["reach"], (genes, 2)),
-        root=_shaped(given["root"], (genes, width, width)),
-        llf=_shaped(given["llf"], (genes,)),
-        evaluations=_shaped(given["evaluations"], (genes,), np.int64),
+        **{name: shaped(given[name], by_coefficient) for name in ("coef", "finite", "direction")},
+        reach=shaped(given["reach"], (genes, 2)),
+        root=shaped(given["root"], (genes, width, width)),
+        llf=shaped(given["llf"], (genes,)),
+        evaluations=shaped(given["evaluations"], (genes,), np.int64),
         status=_codes(given["status"], tree["gene_status"], GENE_STATUS, (genes,)),
         coef_status=_codes(given["coef_status"], tree["coef_status"], COEF_STATUS, by_coefficient),
     )
-
-
-def _predictor_of_tree(key: str, tree: Tree, scope: Scope) -> LinearPredictor:
-    formula = PreparedFormula(
-        given=str(tree["formula"]),
-        expanded=str(tree["expanded"]),
-        patsy=str(tree["patsy"]),
-        columns=tuple(str(name) for name in tree["obs_columns"]),
-        prefix=_alias(tree["alias"]),
-        response=tuple(str(name) for name in tree["response"]),
-    )
-    columns = [
-        Column(
-            str(one["name"]),
-            str(one["kind"]),
-            tuple(str(level) for level in one["levels"]),
-            bool(one["whole"]),
-        )
-        for one in tree["columns"]
-    ]
-    matrix = _shaped(tree["matrix"], (None, len(tree["coefficients"])))
-    matrix.flags.writeable = False
-    return LinearPredictor(
-        key=key,
-        formula=formula,
-        terms=tuple(str(term) for term in tree["coefficients"]),
-        term_slices={
-            str(term["name"]): slice(int(term["start"]), int(term["stop"]))
-            for term in tree["terms"]
-        },
-        term_factors={
-            str(term["name"]): frozenset(str(factor) for factor in term["factors"])
-            for term in tree["terms"]
-        },
-        columns={column.name: column for column in columns},
-        matrix=matrix,
-        info=None,
-        frozen=tree["design"],
-        columns_only=bool(tree["columns_only"]),
-        outside=tuple(str(name) for name in tree["arrays_outside"]),
-    ).in_scope(scope)
-
-
-def _alias(prefix: object) -> str:
-    """How aliases begin: it becomes part of a pattern."""
-    if not isinstance(prefix, str) or not prefix.isidentifier():
-        msg = "an alias is no name"
-        raise ValueError(msg)
-    return prefix
 
 
 def _cov_of_tree(tree: Tree, cells: int) -> CovarianceRule:
     groups = tree["groups"]
     names = None if tree["group_names"] is None else read_only(index_of_tree(tree["group_names"]))
     if groups is not None:
-        groups = _shaped(groups, (cells,), np.int64)
+        groups = shaped(groups, (cells,), np.int64)
         groups.flags.writeable = False
     kind = known_kind(tree["cov_type"])
     return CovarianceRule(kind, groups, names, bool(tree["use_correction"]))
@@ -308,17 +217,15 @@ def _cov_of_tree(tree: Tree, cells: int) -> CovarianceRule:
 
 def _counts_of_tree(tree: Tree, matrix: sparse.csc_matrix | None) -> Counts:
     genes = read_only(pd.Index(list(tree["genes"]), name=tree["gene_index"]))
-    var, obs = table_of_tree(tree["annotations"]), table_of_tree(tree["obs"])
+    var = table_of_tree(tree["annotations"])
     if len(var) != len(genes) or not genes.is_unique:
         msg = f"{len(genes)} genes have {len(var)} annotations"
         raise ValueError(msg)
     var.index = genes
     if matrix is None:
-        if len(obs):
-            msg = "there are cells and no counts"
-            raise ValueError(msg)
-        cells = int(tree["n_cells"])
+        obs, cells = pd.DataFrame(columns=index_of_tree(tree["obs_names"])), int(tree["n_cells"])
         return AbsentCounts(None, genes, obs, var, str(tree["remark"]), absent_cells=cells)
+    obs = table_of_tree(tree["obs"])
     if matrix.shape != (len(obs), len(genes)):
         msg = f"counts have the shape {matrix.shape}, of {len(obs)} cells and {len(genes)} genes"
         raise ValueError(msg)
@@ -330,24 +237,24 @@ def _remains_of_tree(tree: Tree, arrays: FitArrays, widths: tuple[int, int]) -> 
     genes, width = arrays.coef.shape
     square = (genes, width, width)
     observed = tree["observed"]
-    observed = arrays.root if observed is None else _shaped(observed, square)
-    root = observed if tree["root"] is None else _shaped(tree["root"], square)
+    observed = arrays.root if observed is None else shaped(observed, square)
+    root = observed if tree["root"] is None else shaped(tree["root"], square)
     collapsed = tuple(
         Collapse(
             genes=_positions(part["genes"], genes),
-            transform=_shaped(part["transform"], (width, None)),
-            directions=_shaped(part["directions"], (np.shape(part["transform"])[1], None)),
+            transform=shaped(part["transform"], (width, None)),
+            directions=shaped(part["directions"], (np.shape(part["transform"])[1], None)),
         )
         for part in tree["collapsed"]
     )
     tests = tree["limit_tests"]
     if tests is not None:
         names = LimitTests._fields
-        tests = LimitTests(*(_shaped(tests[name], (genes, width)) for name in names))
+        tests = LimitTests(*(shaped(tests[name], (genes, width)) for name in names))
     x, z = tree["mean_rows"], tree["dispersion_rows"]
     pairs = zip(tree["covariate_names"], tree["covariate_means"], strict=True)
     return Remains(
-        rows=(_shaped(x, (None, widths[0])), _shaped(z, (len(x), widths[1]))),
+        rows=(shaped(x, (None, widths[0])), shaped(z, (len(x), widths[1]))),
         covariances=Covariances(root, observed, collapsed),
         limit_tests=tests,
         covariate_means={str(name): float(mean) for name, mean in pairs},
@@ -355,12 +262,12 @@ def _remains_of_tree(tree: Tree, arrays: FitArrays, widths: tuple[int, int]) -> 
         nobs=float(tree["nobs"]),
         n_params=int(tree["n_params"]),
         df_model=int(tree["df_model"]),
-        base_mean=_shaped(tree["base_mean"], (genes,)),
+        base_mean=shaped(tree["base_mean"], (genes,)),
     )
 
 
 def _positions(array: object, genes: int) -> NDArray[np.int64]:
-    positions = _shaped(array, (None,), np.int64)
+    positions = shaped(array, (None,), np.int64)
     if positions.size and not (positions.min() >= 0 and positions.max() < genes):
         msg = "a gene has no number"
         raise ValueError(msg)

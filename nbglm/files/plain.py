@@ -23,6 +23,8 @@ __all__ = ["Words", "digest", "manifest_of", "pack", "unpack"]
 Arrays = dict[str, NDArray[Any]]
 
 _ARRAY, _WORDS, _NUMBER, _DIGEST = "$array", "$words", "$number", "sha256"
+_INLINE, _SHAPE, _DTYPE = "$numbers", "shape", "dtype"
+_FEW = 32  # numbers or texts, which stand in the text itself rather than in an array of their own
 _MANIFEST_DIGEST = "manifest_sha256"
 
 
@@ -103,9 +105,9 @@ def pack(tree: Mapping[str, Any]) -> Arrays:
 
     Examples
     --------
-    >>> arrays = pack({"terms": ["x"], "coef": np.array([1.0])})
-    >>> bytes(arrays["manifest"]).decode()[:38], arrays["coef"]
-    ('{"terms": ["x"], "coef": {"$array": "c', array([1.]))
+    >>> arrays = pack({"terms": ["x"], "coef": np.arange(1000.0)})
+    >>> bytes(arrays["manifest"]).decode()[:41], arrays["coef"].size
+    ('{"terms": ["x"], "coef": {"$array": "coef', 1000)
     """
     arrays: Arrays = {}
     text = json.dumps(_packed(tree, "", arrays), allow_nan=False)
@@ -117,18 +119,27 @@ def pack(tree: Mapping[str, Any]) -> Arrays:
 def _packed(leaf: Any, name: str, arrays: Arrays) -> Any:
     if isinstance(leaf, Mapping):
         return {word: _packed(part, _below(name, word), arrays) for word, part in leaf.items()}
-    if isinstance(leaf, Words):
+    if isinstance(leaf, Words) and len(leaf) > _FEW:
         letters, ends = leaf.arrays()
         arrays[_below(name, "utf8")], arrays[_below(name, "ends")] = letters, ends
         return {_WORDS: name, _DIGEST: digest(letters, ends)}
     if isinstance(leaf, list | tuple):
         return [_packed(part, _below(name, str(k)), arrays) for k, part in enumerate(leaf)]
-    if isinstance(leaf, np.ndarray):
-        if leaf.dtype.kind not in "biuf" or leaf.dtype.itemsize > 8:
-            msg = f"an array of dtype {leaf.dtype} cannot be kept"
-            raise TypeError(msg)
-        arrays[name] = leaf
-        return {_ARRAY: name, _DIGEST: digest(leaf)}
+    return _packed_array(leaf, name, arrays) if isinstance(leaf, np.ndarray) else _scalar(leaf)
+
+
+def _packed_array(leaf: NDArray[Any], name: str, arrays: Arrays) -> Any:
+    if leaf.dtype.kind not in "biuf" or leaf.dtype.itemsize > 8:
+        msg = f"an array of dtype {leaf.dtype} cannot be kept"
+        raise TypeError(msg)
+    if leaf.size <= _FEW:
+        numbers = [_scalar(number) for number in leaf.ravel().tolist()]
+        return {_INLINE: numbers, _SHAPE: list(leaf.shape), _DTYPE: leaf.dtype.str[1:]}
+    arrays[name] = leaf
+    return {_ARRAY: name, _DIGEST: digest(leaf)}
+
+
+def _scalar(leaf: Any) -> Any:
     if isinstance(leaf, float) and not math.isfinite(leaf):
         return {_NUMBER: repr(leaf)}
     if leaf is None or isinstance(leaf, bool | int | float | str):
@@ -194,24 +205,50 @@ def unpack(leaf: Any, read: Callable[[str], NDArray[Any]]) -> Any:
 
     Examples
     --------
-    >>> arrays = pack({"genes": Words(["a/b", "c"]), "llf": [float("-inf")]})
+    >>> arrays = pack({"genes": Words(["a/b", "c"]), "llf": np.array([-np.inf])})
     >>> unpack(manifest_of(arrays.__getitem__), arrays.__getitem__)
-    {'genes': ['a/b', 'c'], 'llf': [-inf]}
+    {'genes': ['a/b', 'c'], 'llf': array([-inf])}
     """
     if isinstance(leaf, list):
         return [unpack(part, read) for part in leaf]
     if not isinstance(leaf, dict):
         return leaf
-    if set(leaf) == {_ARRAY, _DIGEST}:
-        name = _name(leaf[_ARRAY])
-        return _same(name, leaf[_DIGEST], read(name))[0]
-    if set(leaf) == {_WORDS, _DIGEST}:
-        name = _name(leaf[_WORDS])
-        parts = (read(_below(name, part)) for part in ("utf8", "ends"))
-        return Words.of_arrays(*_same(name, leaf[_DIGEST], *parts))
-    if set(leaf) == {_NUMBER}:
-        return float(leaf[_NUMBER])
-    return {word: unpack(part, read) for word, part in leaf.items()}
+    known = _KINDS.get(frozenset(leaf))
+    return known(leaf, read) if known else {word: unpack(leaf[word], read) for word in leaf}
+
+
+def _array(leaf: Mapping[str, Any], read: Callable[[str], NDArray[Any]]) -> NDArray[Any]:
+    name = _name(leaf[_ARRAY])
+    return _same(name, leaf[_DIGEST], read(name))[0]
+
+
+def _words(leaf: Mapping[str, Any], read: Callable[[str], NDArray[Any]]) -> Words:
+    name = _name(leaf[_WORDS])
+    parts = (read(_below(name, part)) for part in ("utf8", "ends"))
+    return Words.of_arrays(*_same(name, leaf[_DIGEST], *parts))
+
+
+def _number(leaf: Mapping[str, Any], _read: object = None) -> float:
+    return float(leaf[_NUMBER])
+
+
+def _few_numbers(leaf: Mapping[str, Any], _read: object) -> NDArray[Any]:
+    """An array that stands in the text."""
+    dtype = np.dtype(str(leaf[_DTYPE]))
+    if dtype.kind not in "biuf" or len(leaf[_INLINE]) > _FEW:
+        msg = f"{len(leaf[_INLINE])} numbers are stored as {dtype}"
+        raise ValueError(msg)
+    numbers = [_number(part) if isinstance(part, dict) else part for part in leaf[_INLINE]]
+    return np.array(numbers, dtype=dtype).reshape([int(size) for size in leaf[_SHAPE]])
+
+
+_KINDS: Mapping[frozenset[str], Callable[..., Any]] = {
+    frozenset({_ARRAY, _DIGEST}): _array,
+    frozenset({_WORDS, _DIGEST}): _words,
+    frozenset({_INLINE, _SHAPE, _DTYPE}): _few_numbers,
+    frozenset({_NUMBER}): _number,
+}
+"""What stands for a leaf that JSON does not have, by its keys."""
 
 
 def _same(name: str, known: object, *arrays: NDArray[Any]) -> tuple[NDArray[Any], ...]:

@@ -24,6 +24,7 @@ __all__ = ["as_path", "marked", "write_anndata"]
 
 _SUFFIXES = (".h5ad", ".zarr")
 _MARK = "nbglm_file"
+_LARGE = 2**20  # bytes
 
 
 def as_path(path: object) -> Path:
@@ -99,7 +100,11 @@ def _is_ours(path: Path) -> bool:
 
 
 def _write_h5ad(adata: AnnData, place: Path) -> None:
-    adata.write_h5ad(place)
+    # A packed array takes two kilobytes more for its chunks, of which a small fit would be made.
+    arrays = [part for part in adata.uns[KEY].values() if isinstance(part, np.ndarray)]
+    counts = [] if adata.X is None else [adata.X.data, adata.X.indices]
+    large = sum(array.nbytes for array in (*arrays, *counts)) > _LARGE
+    adata.write_h5ad(place, **({"compression": "gzip", "compression_opts": 1} if large else {}))
     with place.open("rb+") as file:
         os.fsync(file.fileno())
 
