@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import re
 import sys
+import threading
 import traceback
 import warnings
+from _thread import interrupt_main
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
@@ -19,6 +21,8 @@ __all__ = ["INTERRUPTED", "WRONG_INPUT", "WRONG_USE", "exit_code", "naming", "no
 WRONG_INPUT = 1
 WRONG_USE = 2  # as click has it
 INTERRUPTED = 130  # as shells report a process that Ctrl-C ended
+
+_MOMENT = 0.01  # seconds
 
 _AS_OPTIONS = (
     *("layer", "obs", "offset", "size_factors", "weights", "cov_type", "rank_deficient"),
@@ -184,12 +188,23 @@ def _warnings_as_notes(*, debug: bool) -> Iterator[None]:
 def _quiet_ends(*, debug: bool) -> Iterator[None]:
     """Keep quiet what goes wrong while objects are given up, such as files on a full disk.
 
-    h5py shows the traceback of each by itself, beside the error that was raised already.
+    h5py shows the traceback of each by itself, beside the error that was raised already. A Ctrl-C
+    that falls into such a moment would be lost, and is therefore raised once more.
     """
     hooks = sys.excepthook, sys.unraisablehook
+
+    def ignored(what: sys.UnraisableHookArgs) -> None:
+        if what.exc_type is KeyboardInterrupt:
+            # From here it would be lost as well, and a moment later it is not.
+            again = threading.Timer(_MOMENT, interrupt_main)
+            again.daemon = True
+            again.start()
+        elif debug:
+            hooks[1](what)
+
+    sys.unraisablehook = ignored
     if not debug:
         sys.excepthook = lambda *_: None
-        sys.unraisablehook = lambda _: None
     try:
         yield
     finally:

@@ -112,3 +112,24 @@ def test_head_is_no_error(place, line):
     assert len(done.stdout.splitlines()) == 2
     assert "Traceback" not in done.stderr
     assert "Broken" not in done.stderr
+
+
+def test_ctrl_c_while_an_object_is_given_up_is_not_lost(run, monkeypatch):
+    class Ends:
+        def __del__(self):
+            signal.raise_signal(signal.SIGINT)
+
+    def work(*_):
+        kept = [Ends()]
+        kept.clear()
+        for _ in range(100):
+            time.sleep(0.05)
+        return "nobody stopped this"
+
+    monkeypatch.setattr("nbglm.demo.demo_simulation", work)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        _, said = run("demo", code=130)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert said == "nbglm: interrupted\n"
