@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import click
 
@@ -21,11 +21,8 @@ from nbglm.cli.fits import (
 )
 from nbglm.cli.options import jobs_option, output_option, seed_option
 from nbglm.cli.reading import column
-from nbglm.cli.writing import Output, write_table
+from nbglm.cli.writing import Output, format_of, write_table
 from nbglm.exceptions import AlignmentError, FormulaError
-
-if TYPE_CHECKING:
-    from anndata import AnnData
 
 __all__ = ["sample"]
 
@@ -43,6 +40,10 @@ _SUFFIXES = (".h5ad", ".zarr", ".csv", ".tsv", ".csv.gz", ".tsv.gz")
             "For the cells of a file, as a text table",
             "nbglm sample fit.h5ad --obs cells.h5ad --seed 1 -o sim.csv",
         ),
+        (
+            "Five thousand cells like these, with the truth behind their counts",
+            "nbglm sample fit.h5ad --obs cells.h5ad --cells 5000 --truth --seed 1 -o many.h5ad",
+        ),
     ],
 )
 @fit_argument
@@ -55,6 +56,28 @@ _SUFFIXES = (".h5ad", ".zarr", ".csv", ".tsv", ".csv.gz", ".tsv.gz")
     metavar="COLUMN",
     help="Factors of the mean, if not those of the fit.",
 )
+@click.option(
+    "--cells",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="So many cells, whose rows are drawn from --obs.  [default: each row is a cell]",
+)
+@click.option(
+    "--replicates",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="How often these cells are drawn.",
+)
+@click.option(
+    "--uncertainty",
+    is_flag=True,
+    help="Draw the coefficients first, within their standard errors, as another experiment would.",
+)
+@click.option(
+    "--truth", is_flag=True, help="Keep the mean and size behind each count (.h5ad and .zarr)."
+)
 @seed_option(
     "The same seed gives the same counts of a gene, whatever other genes there are.  [default: "
     "another one each time]"
@@ -66,41 +89,38 @@ def sample(
     fit: Path,
     obs: Path | None,
     genes: tuple[str, ...],
-    offset: str | None,
-    size_factors: str | None,
-    seed: int | None,
-    n_jobs: int | None,
+    cells: int | None,
     python: bool,
     output: Path,
     overwrite: bool,
+    **options: Any,
 ) -> None:
     """Draw counts from a fit, for given rows.
 
     FIT is a file that 'nbglm fit -o' wrote. The counts of an .h5ad or .zarr stand beside the rows,
-    those of a text table have a line for each row.
+    and are written some thousand at a time; those of a text table have a line for each cell.
     """
     inputs = (fit,) if obs is None else (fit, obs)
     place = Output(output, _SUFFIXES, overwrite, inputs)
+    name = place.path.name.lower()
+    stored = name.endswith((".h5ad", ".zarr"))
+    if options["truth"] and not stored:
+        msg = "--truth is for an .h5ad or .zarr; a text table holds nothing but counts."
+        raise click.UsageError(msg)
     results = some_genes(open_fit(fit, python=python), genes, fit)
     rows = rows_for(results, obs)
     if rows is not None:
-        offset = column(rows, offset, "--offset", obs)
-        size_factors = column(rows, size_factors, "--size-factors", obs)
+        for option in ("offset", "size_factors"):
+            column(rows, options[option], f"--{option.replace('_', '-')}", obs)
     with of_fit(fit), naming(obs or fit, FormulaError, AlignmentError):
-        drawn = results.sample(
-            rows, offset=offset, size_factors=size_factors, seed=seed, n_jobs=n_jobs
-        )
-    _write(drawn, place)
+        if stored:
+            place.write(lambda path: results.sample(rows, n_cells=cells, out=path, **options))
+            size = (len(results.counts.obs if rows is None else rows), len(results.gene_names))
+            number = (cells or size[0]) * options["replicates"]
+            note(f"{place.path}: {number} cells x {size[1]} genes")
+            return
+        drawn = results.sample(rows, n_cells=cells, **options)
+    import pandas as pd
 
-
-def _write(drawn: AnnData, place: Output) -> None:
-    """Write the counts in the format that the name says."""
-    name = place.path.name.lower()
-    if not name.endswith((".h5ad", ".zarr")):
-        import pandas as pd
-
-        counts = pd.DataFrame(drawn.X.toarray(), drawn.obs_names, drawn.var_names)
-        write_table(counts.rename_axis("row"), "tsv" if ".tsv" in name else "csv", place)
-        return
-    place.write(drawn.write_h5ad if name.endswith(".h5ad") else drawn.write_zarr)
-    note(f"{place.path}: {drawn.n_obs} rows x {drawn.n_vars} genes")
+    counts = pd.DataFrame(drawn.X.toarray(), drawn.obs_names, drawn.var_names)
+    write_table(counts.rename_axis("cell"), format_of(place.path, None), place)

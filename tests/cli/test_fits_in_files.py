@@ -135,7 +135,7 @@ def test_samples(run, fit, results, cells, folder):
     drawn = results.sample(cells.obs, seed=7)
     for name in ("sim.h5ad", "sim.zarr"):
         _, said = run("sample", fit, "--obs", "cells.h5ad", "--seed", "7", "-o", name)
-        assert said == f"nbglm: {name}: 400 rows x 12 genes\n"
+        assert said == f"nbglm: {name}: 400 cells x 12 genes\n"
         found = anndata.read_h5ad(name) if name == "sim.h5ad" else anndata.read_zarr(name)
         assert (found.X != drawn.X).nnz == 0
         pd.testing.assert_frame_equal(found.obs, cells.obs)
@@ -144,6 +144,20 @@ def test_samples(run, fit, results, cells, folder):
     run("sample", fit, *words, "-o", "sim.tsv.gz")
     found = pd.read_csv("sim.tsv.gz", sep="\t", index_col=0)
     assert found["gene5"].tolist() == drawn[:, "gene5"].X.toarray().ravel().tolist()
+
+
+def test_more_cells_are_drawn_with_the_truth_behind_them(run, refused, fit, results, cells):
+    words = ("--obs", "cells.h5ad", "--cells", "30", "--replicates", "2", "--seed", "5")
+    _, said = run("sample", fit, *words, "--uncertainty", "--truth", "-o", "sim.h5ad")
+    assert said == "nbglm: sim.h5ad: 60 cells x 12 genes\n"
+    drawn = results.sample(
+        cells.obs, n_cells=30, replicates=2, seed=5, uncertainty=True, truth=True
+    )
+    found = anndata.read_h5ad("sim.h5ad")
+    assert (found.X != drawn.X).nnz == 0
+    np.testing.assert_array_equal(found.layers["mean"], drawn.layers["mean"])
+    said = refused("sample", fit, *words, "--truth", "-o", "sim.csv", code=2)
+    assert "--truth is for an .h5ad or .zarr" in said
 
 
 def test_simulated_cells_are_fitted_again_from_their_text_table(run, fit):
