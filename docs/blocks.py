@@ -9,7 +9,7 @@ makes a test of each block, by ``conftest.py``. ``python docs/blocks.py PAGE ...
 writes into them what they print.
 
 Comments of sybil's are heeded: ``<!--- skip: next "reason" --->`` before a block that cannot run
-here, and ``<!--- skip: next if(condition, reason="...") --->``.
+here, and ``<!--- skip: next if(find_spec("scanpy") is None, reason="...") --->``.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, chdir, redirect_stdout
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -43,6 +44,7 @@ _BLOCK = re.compile(
 _COMMAND = re.compile(r"^\$ (.*(?:\\\n.*)*)\n", flags=re.MULTILINE)
 _RUNNABLE = ("nbglm ", "cat ")
 _WIDTH = 100
+_SKIP = re.compile(r"^<!--- skip: next (.*) --->\n+\Z", re.MULTILINE)
 _CHECKER = doctest.OutputChecker()
 
 
@@ -117,7 +119,7 @@ def parse(document: Document) -> Iterator[Region]:
 
 def _enter(names: dict[str, Any]) -> None:
     """Give the page a folder of its own for its files, and tables of one width."""
-    names["__name__"] = "__main__"
+    names.update(__name__="__main__", find_spec=find_spec)
     names["_open"] = stack = ExitStack()
     stack.enter_context(chdir(stack.enter_context(TemporaryDirectory())))
     stack.enter_context(option_context("display.width", _WIDTH, "display.max_columns", 20))
@@ -140,12 +142,9 @@ def write(path: Path) -> bool:
     """
     text = path.read_text()
     names: dict[str, Any] = {}
-    skipped = {
-        match.end() + 1 for match in re.finditer(r"^<!--- skip: next.*--->$", text, re.MULTILINE)
-    }
 
     def renewed(match: re.Match[str]) -> str:
-        if match.start() in skipped or match.start() - 1 in skipped:
+        if _is_skipped(text[: match.start()]):
             return match[0]
         code, output = match["code"], match["output"] or ""
         if match["language"] == "console":
@@ -165,6 +164,15 @@ def write(path: Path) -> bool:
         _leave(names)
     path.write_text(new)
     return new != text
+
+
+def _is_skipped(above: str) -> bool:
+    """Whether the text above a block ends with a comment by which it does not run here."""
+    comment = _SKIP.search(above)
+    if comment is None or not comment[1].startswith("if("):
+        return comment is not None
+    scope = {"find_spec": find_spec, "unless": lambda condition, reason: condition and reason}
+    return bool(eval(comment[1].replace("if(", "unless(", 1), scope))
 
 
 def _renewed_answer(command: str, said: str) -> str:
