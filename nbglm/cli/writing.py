@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbglm.cli.failing import note, system_reason
 from nbglm.exceptions import NbglmError, OptionError, some_of
+from nbglm.replacing import replacing, room_beside
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,15 +71,8 @@ class Output:
             if path.is_dir() and not path.name.lower().endswith(".zarr"):
                 msg = f"{path}: this is a folder; choose another name."
                 raise OptionError(msg)
-        shutil.rmtree(self._room())  # whether anything can be written there
-
-    def _room(self) -> Path:
-        """A new folder beside the file, on the same disk."""
-        try:
-            return Path(tempfile.mkdtemp(prefix=f".{self.path.name}-", dir=self.path.parent))
-        except OSError as error:
-            error.filename = str(self.path.parent)
-            raise
+        with room_beside(path):  # whether anything can be written there
+            pass
 
     def write(self, writer: Callable[[Path], object]) -> None:
         """Write the file.
@@ -97,9 +87,7 @@ class Output:
         OSError
             If that does not succeed; there is then no file, or the old one.
         """
-        room = self._room()
-        try:
-            made = room / self.path.name
+        with replacing(self.path) as made:
             try:
                 writer(made)
             except MemoryError:
@@ -110,23 +98,6 @@ class Output:
                 raise OSError(
                     getattr(error, "errno", None) or 0, system_reason(error), str(self.path)
                 ) from error
-            self._take_place(made, room)
-        finally:
-            shutil.rmtree(room, ignore_errors=True)
-
-    def _take_place(self, made: Path, room: Path) -> None:
-        """Put what was made where it belongs."""
-        if self.path.is_dir() and not self.path.is_symlink():  # a store, which rename keeps
-            old = room / "old"
-            self.path.rename(old)
-            try:
-                made.rename(self.path)
-            except BaseException:
-                with suppress(OSError):
-                    old.rename(self.path)
-                raise
-        else:
-            os.replace(made, self.path)  # noqa: PTH105 - what says that it is at once
 
 
 def _followed(path: Path) -> Path:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
-import tempfile
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +14,7 @@ import numpy as np
 from nbglm.exceptions import FileError, InputTypeError
 from nbglm.files.document import KEY
 from nbglm.files.reading import open_arrays
+from nbglm.replacing import replacing
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -76,7 +75,8 @@ def write_anndata(adata: AnnData, path: Path, *, overwrite: bool | None) -> None
     _refuse_what_is_there(path, overwrite)
     write = _write_zarr if path.suffix == ".zarr" else _write_h5ad
     try:
-        _write_beside(path, lambda place: write(adata, place))
+        with replacing(path) as place:
+            write(adata, place)
     except OSError as error:
         cause = error.strerror or str(error).splitlines()[0]
         msg = f"{str(path)!r} cannot be written: {cause}."
@@ -114,25 +114,6 @@ def _write_zarr(adata: AnnData, place: Path) -> None:
         # That anndata will write another version of zarr some day, which is read as well.
         warnings.simplefilter("ignore", UserWarning)
         adata.write_zarr(place)
-
-
-def _write_beside(path: Path, write: Callable[[Path], None]) -> None:
-    folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
-    try:
-        new, old = folder / "new", folder / "old"
-        write(new)
-        if not os.path.lexists(path) or not (new.is_dir() or path.is_dir()):
-            new.replace(path)
-            return
-        # A folder replaces nothing in one step: what is there goes aside for a moment.
-        path.rename(old)
-        try:
-            new.rename(path)
-        except BaseException:
-            old.rename(path)
-            raise
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def marked(arrays: Mapping[str, Any]) -> dict[str, Any]:
