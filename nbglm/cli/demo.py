@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
@@ -11,6 +12,7 @@ from nbglm.cli.failing import naming, note
 from nbglm.cli.options import FILE, jobs_option, output_option, seed_option
 from nbglm.cli.reading import open_anndata
 from nbglm.cli.writing import Output
+from nbglm.hdf5 import write_h5ad
 
 __all__ = ["demo"]
 
@@ -56,7 +58,7 @@ def demo(
         from nbglm.datasets import simulate_cells
 
         cells = simulate_cells(seed=seed)
-        place.write(cells.write_h5ad if output.suffix == ".h5ad" else cells.write_zarr)
+        place.write(partial(write_h5ad, cells) if output.suffix == ".h5ad" else cells.write_zarr)
         note(f"{output}: {cells.n_obs} cells x {cells.n_vars} genes, obs: {', '.join(cells.obs)}")
         return
     from nbglm import demo as shown

@@ -14,6 +14,7 @@ import numpy as np
 from nbglm.exceptions import FileError, InputTypeError
 from nbglm.files.document import KEY
 from nbglm.files.reading import open_arrays
+from nbglm.hdf5 import write_h5ad
 from nbglm.replacing import replacing
 
 if TYPE_CHECKING:
@@ -104,9 +105,7 @@ def _write_h5ad(adata: AnnData, place: Path) -> None:
     arrays = [part for part in adata.uns[KEY].values() if isinstance(part, np.ndarray)]
     counts = [] if adata.X is None else [adata.X.data, adata.X.indices]
     large = sum(array.nbytes for array in (*arrays, *counts)) > _LARGE
-    adata.write_h5ad(place, **({"compression": "gzip", "compression_opts": 1} if large else {}))
-    with place.open("rb+") as file:
-        os.fsync(file.fileno())
+    write_h5ad(adata, place, {"compression": "gzip", "compression_opts": 1} if large else {})
 
 
 def _write_zarr(adata: AnnData, place: Path) -> None:

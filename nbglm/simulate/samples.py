@@ -13,6 +13,7 @@ import numpy as np
 from scipy import sparse
 
 from nbglm.exceptions import FileError
+from nbglm.hdf5 import new_hdf5
 from nbglm.replacing import replacing
 from nbglm.simulate.sampling import Piece, Sampling
 
@@ -91,9 +92,7 @@ def _opened(place: Path) -> Iterator[Any]:
 
         yield zarr.open_group(place, mode="w")
         return
-    import h5py
-
-    with h5py.File(place, "w") as file:
+    with new_hdf5(place) as file:
         yield file
 
 

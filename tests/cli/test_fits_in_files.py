@@ -206,7 +206,8 @@ def test_what_is_no_fit_is_refused_by_every_command(refused, folder, fit, comman
     (folder / "folder").mkdir()
     (folder / "text.h5ad").write_text("cell,a\nc1,1\n")
     (folder / "half.h5ad").write_bytes(whole[: len(whole) // 2])
-    (folder / "noise.h5ad").write_bytes(whole[:2_000] + b"\xff" * 3_000 + whole[5_000:])
+    middle = len(whole) // 2
+    (folder / "noise.h5ad").write_bytes(whole[:2_000] + b"\xff" * (middle - 2_000) + whole[middle:])
     (folder / "empty.h5ad").write_bytes(b"")
     (folder / "fit.csv").write_text("gene,coef\na,1\n")
     name, *words = command

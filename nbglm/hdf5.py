@@ -1,0 +1,131 @@
+"""HDF5 files that survive a full disk.
+
+A file of the HDF5 library that cannot be written to its end cannot be closed either, and the
+library ends the whole process some time later, when another file is closed. Here the library writes
+to a Python file that takes everything: what the disk refuses is gone, the library never hears of
+it and closes in peace, and then the error is raised.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+__all__ = ["new_hdf5", "write_h5ad"]
+
+
+class _Patient(io.RawIOBase):
+    """A file that remembers the first error of the disk in place of raising it."""
+
+    def __init__(self, file: io.FileIO) -> None:
+        self._file = file
+        self.error: OSError | None = None
+
+    def readinto(self, buffer: Any) -> int:
+        return self._file.readinto(buffer) or 0
+
+    def write(self, data: Any) -> int:
+        view = memoryview(data).cast("B")
+        done = 0
+        while done < len(view) and self.error is None:
+            try:
+                done += self._file.write(view[done:])
+            except OSError as error:
+                self.error = error
+        return len(view)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def truncate(self, size: int | None = None) -> int:
+        try:
+            return self._file.truncate(size)
+        except OSError as error:
+            self.error = self.error or error
+            return size or 0
+
+    def readable(self) -> bool:
+        return True
+
+    def writable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+
+@contextmanager
+def new_hdf5(path: Path) -> Iterator[Any]:
+    """A new HDF5 file to be written in a ``with`` block, on the disk at its end.
+
+    Parameters
+    ----------
+    path : Path
+        Its name.
+
+    Yields
+    ------
+    h5py.File
+
+    Raises
+    ------
+    OSError
+        If the disk does not take it.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "a.h5"
+    >>> with new_hdf5(path) as file:
+    ...     file["x"] = [1, 2]
+    >>> path.read_bytes()[1:4]
+    b'HDF'
+    """
+    import h5py
+
+    with path.open("w+b", buffering=0) as file:
+        patient = _Patient(file)
+        try:
+            with h5py.File(patient, "w") as made:
+                yield made
+        except Exception as error:
+            # What is lost on a full disk may be missed before the end.
+            if patient.error is not None:
+                raise patient.error from error
+            raise
+        if patient.error is not None:
+            raise patient.error
+        os.fsync(file.fileno())
+
+
+def write_h5ad(adata: AnnData, path: Path, dataset_kwargs: Mapping[str, Any] | None = None) -> None:
+    """Write an AnnData, as its own method does.
+
+    Parameters
+    ----------
+    adata : AnnData
+        What to write.
+    path : Path
+        A new file.
+    dataset_kwargs : mapping, optional
+        How arrays are stored, such as ``compression``.
+
+    Raises
+    ------
+    OSError
+        If the disk does not take it.
+    """
+    from anndata.io import write_elem
+
+    with new_hdf5(path) as file:
+        write_elem(file, "/", adata, dataset_kwargs=dataset_kwargs or {})

@@ -1,0 +1,88 @@
+"""HDF5 on a disk that is full: an error, and a process that lives on."""
+
+import errno
+import io
+import os
+import subprocess
+import sys
+
+import h5py
+import numpy as np
+import pytest
+
+from nbglm.hdf5 import new_hdf5
+
+
+def test_what_is_written_is_read_back(tmp_path):
+    values = np.random.default_rng(0).normal(size=200_000)
+    with new_hdf5(tmp_path / "a.h5") as file:
+        file.create_dataset("x", data=values[:5], maxshape=(None,), chunks=(1000,))
+        file["x"].resize((values.size,))
+        file["x"][5:] = values[5:]
+    with h5py.File(tmp_path / "a.h5") as file:
+        np.testing.assert_array_equal(file["x"][:], values)
+
+
+def test_an_error_of_the_block_is_the_blocks_own(tmp_path):
+    with pytest.raises(ZeroDivisionError), new_hdf5(tmp_path / "a.h5") as file:
+        file["x"] = 1 / 0
+
+
+@pytest.mark.parametrize("room", [0, 100, 5000, 300_000])
+def test_a_full_disk_is_an_error_and_no_end_of_the_process(tmp_path, room):
+    """In a process of its own, which goes on to open and close other files."""
+    program = f"""
+import errno, io, pathlib
+import h5py, numpy as np
+from nbglm.hdf5 import new_hdf5
+
+class Full(io.FileIO):
+    def write(self, data):
+        if self.tell() + len(data) > {room}:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super().write(data)
+
+class Place(type(pathlib.Path())):
+    def open(self, mode, buffering):
+        return Full(str(self), mode.replace("b", ""))
+
+for name in "abc":
+    try:
+        with new_hdf5(Place(name)) as file:
+            for part in range(20):
+                file.create_dataset(f"x{{part}}", data=np.arange(5000.0), chunks=(100,))
+    except OSError as error:
+        assert error.errno == errno.ENOSPC, error
+    else:
+        raise AssertionError("the disk was not full")
+    with h5py.File("other.h5", "w") as file:
+        file["x"] = np.arange(10)
+    with h5py.File("other.h5") as file:
+        assert file["x"][:].sum() == 45
+print("alive")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))},
+    )
+    assert (done.returncode, done.stdout) == (0, "alive\n"), done.stderr
+
+
+def test_the_first_error_is_the_one_raised(tmp_path, monkeypatch):
+    errors = iter([errno.ENOSPC, *[errno.EIO] * 10_000])
+
+    class Broken(io.FileIO):
+        def write(self, data):
+            raise OSError(next(errors), "broken")
+
+    class Place(type(tmp_path)):
+        def open(self, mode, buffering):
+            return Broken(str(self), mode.replace("b", ""))
+
+    with pytest.raises(OSError, match="broken") as raised, new_hdf5(Place(tmp_path / "a")) as file:
+        file["x"] = np.arange(10)
+    assert raised.value.errno == errno.ENOSPC
