@@ -31,6 +31,20 @@ SKY, PURPLE, YELLOW = "#56B4E9", "#CC79A7", "#F0E442"
 GREY, INK = "#9A9A9A", "#333333"
 CYCLE = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, "#000000", YELLOW)
 
+_ALIASES = {
+    alias: group
+    for group in (
+        ("linewidth", "linewidths", "lw"),
+        ("linestyle", "linestyles", "ls"),
+        ("color", "c", "facecolor", "facecolors", "fc"),
+        ("edgecolor", "edgecolors", "ec"),
+        ("markersize", "ms"),
+        ("markeredgewidth", "mew"),
+        ("s", "sizes"),
+    )
+    for alias in group
+}
+
 
 def axes_for(ax: Axes | None, figsize: tuple[float, float] = (6.4, 4.2)) -> Axes:
     """The axes to draw into, or those of a new figure.
@@ -113,13 +127,8 @@ def with_defaults(given: Mapping[str, Any], **defaults: Any) -> dict[str, Any]:
     >>> with_defaults({"lw": 3}, linewidth=1, alpha=0.5)
     {'alpha': 0.5, 'lw': 3}
     """
-    short = {"linewidth": "lw", "linewidths": "lw", "linestyle": "ls", "color": "c", "s": "sizes"}
-    kept = {
-        name: value
-        for name, value in defaults.items()
-        if name not in given and short.get(name) not in given
-    }
-    return {**kept, **given}
+    taken = {alias for name in given for alias in _ALIASES.get(name, (name,))}
+    return {**{name: value for name, value in defaults.items() if name not in taken}, **given}
 
 
 def add_legend(

@@ -235,6 +235,8 @@ def test_pictures_are_drawn_into_the_axes_that_are_given(name, joint):
     assert PICTURES[name](joint, ax=ax, s=33.0, marker="s") is ax
     assert plt.get_fignums() == []
     assert {size for part in ax.collections[:1] for size in part.get_sizes()} == {33.0}
+    for options in ({"lw": 1.0, "ec": "k"}, {"linewidth": 1.0, "facecolors": "none"}, {"c": "r"}):
+        PICTURES[name](joint, ax=Figure().add_subplot(), **options)
     with pytest.raises(nbglm.InputTypeError, match="takes one matplotlib Axes"):
         PICTURES[name](joint, ax=Figure())
 
