@@ -2,7 +2,8 @@
 
 Counts of a mean that depends on a covariate are simulated and fitted, by the true formulas for the
 size of a test; and for its power after a fifth of the counts was turned into zeros, or with an
-overdispersion of ``4 / r + 1 / 2`` in every other cell. Genes without a count are left out. Written to validation/coverage/goodness_of_fit.csv.
+overdispersion of ``4 / r + 1 / 2`` in every other cell. Genes without a count are left out. Written
+to validation/coverage/goodness_of_fit.csv.
 """
 
 from __future__ import annotations
@@ -86,9 +87,8 @@ def main() -> None:
     table.round(4).to_csv(OUT, index=False)
     shares = [name for name in table if name.endswith("%")]
     summary = table.groupby(["added", "cells"], sort=False)[shares]
-    print(
-        f"{given.genes} genes a setting ({given.others} of wrong models), seed {given.seed}, nbglm {nbglm.__version__}"
-    )
+    genes = f"{given.genes} genes a setting ({given.others} of wrong models)"
+    print(f"{genes}, seed {given.seed}, nbglm {nbglm.__version__}")
     for name, part in (("smallest", summary.min()), ("median", summary.median())):
         print(f"\n{name} of the settings\n{part.round(3).to_string()}")
     print(f"\nlargest of the settings\n{summary.max().round(3).to_string()}")
