@@ -12,7 +12,7 @@ import click
 from nbglm.cli.failing import naming
 from nbglm.cli.options import FILE
 from nbglm.cli.reading import check_kind, read_rows
-from nbglm.cli.tables import chosen, read_names
+from nbglm.cli.tables import genes_named
 from nbglm.exceptions import CountsError, FileError, UnavailableError
 from nbglm.status import GENE_STATUS
 
@@ -150,7 +150,7 @@ def some_genes(results: NegBinResults, genes: tuple[str, ...], path: Path) -> Ne
     """
     if not genes:
         return results
-    return results.subset(chosen(path, read_names(genes), results.gene_names))
+    return results.subset(genes_named(path, genes, results.gene_names))
 
 
 def rows_for(results: NegBinResults, obs: Path | None) -> pd.DataFrame | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nbglm.cli.commands import command
-from nbglm.cli.fits import open_fit, summary
+from nbglm.cli.fits import open_fit, some_genes, summary
 from nbglm.cli.options import FILE, table_options
 from nbglm.cli.reading import open_anndata
 from nbglm.cli.tables import is_text_table, read_row_table
@@ -33,19 +33,43 @@ _FIT = "nbglm"  # where a fit lies in the uns of an AnnData
     [
         ("What could be fitted", "nbglm info cells.h5ad"),
         ("What was fitted, and what --term and --obs may name", "nbglm info fit.h5ad"),
+        ("What happened to a gene, in sentences", "nbglm info fit.h5ad --explain gene001"),
         ("Its covariates, as a table", "nbglm info cells.h5ad --obs | head -4"),
     ],
 )
 @click.argument("file", type=FILE)
 @click.option("--obs", is_flag=True, help="Write the covariates of the cells as a table.")
+@click.option("--summary", "page", is_flag=True, help="A fit on one page, all genes together.")
+@click.option(
+    "--explain",
+    metavar="GENES",
+    multiple=True,
+    help="Say what happened to some genes of a fit: names with commas between them.",
+)
 @table_options
-def info(file: Path, obs: bool, format_: str | None, output: Path | None, overwrite: bool) -> None:
+def info(
+    file: Path,
+    obs: bool,
+    page: bool,
+    explain: tuple[str, ...],
+    format_: str | None,
+    output: Path | None,
+    overwrite: bool,
+) -> None:
     """Say what is in a file: data, or a fit.
 
     FILE is an AnnData (.h5ad or .zarr), a text table, or a fit. Of data: cells, genes, counts, and
-    the columns of obs with what a formula takes them for. With --obs the covariates are written as
-    a table instead.
+    the columns of obs with what a formula takes them for; of a fit: its formulas, and what other
+    commands may ask for. With --obs the covariates are written as a table instead.
     """
+    if obs + page + bool(explain) > 1:
+        msg = "Give one of --obs, --summary and --explain."
+        raise click.UsageError(msg)
+    if page or explain:
+        results = some_genes(open_fit(file), explain, file)
+        said = [str(results.summary())] if page else map(results.explain, results.gene_names)
+        click.echo("\n".join(said))
+        return
     place = Output(output, TABLE_SUFFIXES, overwrite, (file,)) if output else None
     if is_text_table(file) and not file.is_dir():
         table = read_row_table(file)

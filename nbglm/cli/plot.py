@@ -14,7 +14,7 @@ from nbglm.cli.commands import command
 from nbglm.cli.failing import note
 from nbglm.cli.fits import fit_argument, of_fit, open_fit
 from nbglm.cli.options import output_option, seed_option
-from nbglm.cli.tables import chosen, read_names
+from nbglm.cli.tables import genes_named
 from nbglm.cli.writing import TABLE_SUFFIXES, Output, format_of, write_table
 
 __all__ = ["KINDS", "plot"]
@@ -167,10 +167,9 @@ def _check_options(kind: str, draw: Callable[..., Any], given: Mapping[str, Any]
 
 def _genes(option: str, given: tuple[str, ...], path: Path, known: Any) -> Any:
     """Names of genes, or how many."""
-    names = read_names(given)
-    if len(names) == 1 and names[0].isdecimal() and names[0] not in known:
-        return int(names[0])
-    return chosen(path, names, known, _as_option(option))
+    if option == "label" and len(given) == 1 and given[0].isdecimal() and given[0] not in known:
+        return int(given[0])
+    return genes_named(path, given, known, _as_option(option))
 
 
 def _arguments(kind: str, draw: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 from nbglm.cli.failing import first_line, note
 from nbglm.cli.tables import (
     TEXT,
-    chosen,
+    genes_named,
     is_text_table,
     read_count_table,
-    read_names,
     read_row_table,
 )
 from nbglm.exceptions import (
@@ -177,7 +176,9 @@ def read_given(given: Given) -> tuple[Any, pd.DataFrame]:
         table = read_count_table(given.path, transpose=given.transpose)
         _refuse("a text table", given, layer=given.layer, raw=given.raw)
         obs = _obs_of(table.index, given)
-        return (table[_wanted(given, table.columns)] if given.genes else table), obs
+        return (
+            table[genes_named(given.path, given.genes, table.columns)] if given.genes else table
+        ), obs
     _refuse("an AnnData", given, transpose=given.transpose)
     if not (given.raw or given.genes or given.obs):
         check_kind(given.path)
@@ -196,7 +197,7 @@ def read_given(given: Given) -> tuple[Any, pd.DataFrame]:
             raise CountsError(msg)
         adata = adata.raw.to_adata()
     if given.genes:
-        adata = adata[:, _wanted(given, adata.var_names)].copy()
+        adata = adata[:, genes_named(given.path, given.genes, adata.var_names)].copy()
     if given.obs is not None:
         adata.obs = _obs_of(adata.obs_names, given)
     return adata, adata.obs
@@ -207,14 +208,6 @@ def _refuse(what: str, given: Given, **options: object) -> None:
         if value:
             msg = f"{given.path}: --{name} is not for {what}."
             raise OptionError(msg)
-
-
-def _wanted(given: Given, known: pd.Index) -> list[str]:
-    names = read_names(given.genes)
-    if not names:
-        msg = f"--genes {some_of(given.genes)} names no gene."
-        raise OptionError(msg)
-    return chosen(given.path, names, known)
 
 
 def _obs_of(cells: pd.Index, given: Given) -> pd.DataFrame:

@@ -10,7 +10,7 @@ import click
 from nbglm.cli.commands import command
 from nbglm.cli.fits import component_option, fit_argument, genes_option, of_fit, open_fit
 from nbglm.cli.options import adjustment_options, table_options
-from nbglm.cli.tables import chosen, read_names
+from nbglm.cli.tables import genes_named
 from nbglm.cli.writing import TABLE_SUFFIXES, Output, format_of, write_table
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def _of_genes(
     """The rows of some genes, in the order of the table."""
     if not genes:
         return found
-    wanted = chosen(path, read_names(genes), known)
+    wanted = genes_named(path, genes, known)
     if "gene" in found.columns:
-        return found[found["gene"].isin(wanted)]
+        return found[found["gene"].isin(wanted)].reset_index(drop=True)
     return found[found.index.get_level_values(0).isin(wanted)]

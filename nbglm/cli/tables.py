@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nbglm.cli.failing import first_line
-from nbglm.exceptions import AlignmentError, CountsError, did_you_mean, some_of
+from nbglm.exceptions import AlignmentError, CountsError, OptionError, did_you_mean, some_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["TEXT", "is_text_table", "read_count_table", "read_names", "read_row_table"]
+__all__ = ["TEXT", "genes_named", "is_text_table", "read_count_table", "read_row_table"]
 
 _SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": "\t", ".tab": "\t"}
 _PACKED = {".gz": "gzip", ".bz2": "bz2", ".xz": "lzma"}  # modules that open them
@@ -250,46 +250,22 @@ def _lines_of(text: str) -> list[str] | None:
         raise
 
 
-def read_names(given: tuple[str, ...]) -> list[str]:
-    """Names of genes, as they are given to an option.
-
-    Parameters
-    ----------
-    given : tuple of str
-        Each is a file with a name on each line, or names with commas between them.
-
-    Returns
-    -------
-    list of str
-
-    Examples
-    --------
-    >>> read_names(("Ins1,Gcg", "Sst"))
-    ['Ins1', 'Gcg', 'Sst']
-    """
-    names: list[str] = []
-    for text in given:
-        lines = _lines_of(text)
-        if lines is not None:
-            names += [line.strip() for line in lines if line.strip()]
-        else:
-            names += [name.strip() for name in text.split(",") if name.strip()]
-    return list(dict.fromkeys(names))
-
-
-def chosen(path: object, names: list[str], known: pd.Index, option: str = "--genes") -> list[str]:
-    """Check that genes are there.
+def genes_named(
+    path: object, given: tuple[str, ...], known: pd.Index, option: str = "--genes"
+) -> list[str]:
+    """Genes that an option asks for.
 
     Parameters
     ----------
     path : path or str
-        File that has the genes, for the message.
-    names : list of str
-        What was asked for.
+        File that has the genes, for messages.
+    given : tuple of str
+        Each is the name of a gene, a file with a name on each line, or names with commas between
+        them.
     known : Index
-        What there is.
+        Genes that there are.
     option : str
-        Which asked for them.
+        The option.
 
     Returns
     -------
@@ -298,11 +274,27 @@ def chosen(path: object, names: list[str], known: pd.Index, option: str = "--gen
     Raises
     ------
     CountsError
-        If a gene is missing.
+        If a gene is missing, or the file no text.
+    OptionError
+        If none is named.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> genes_named("cells.h5ad", ("b,a", "a, or b"), pd.Index(["a", "b", "a, or b"]))
+    ['b', 'a', 'a, or b']
     """
+    names: list[str] = []
+    for text in given:
+        lines = None if text in known else _lines_of(text)
+        parts = [text] if text in known else text.split(",") if lines is None else lines
+        names += [part.strip() for part in parts if part.strip()]
+    if not names:
+        msg = f"{option} {some_of(given)} names no gene."
+        raise OptionError(msg)
     missing = [name for name in names if name not in known]
     if missing:
         hint = did_you_mean(missing[0], known[:100_000])
         msg = f"{path}: {option} asks for {some_of(missing)}, which this file does not have.{hint}"
         raise CountsError(msg)
-    return names
+    return list(dict.fromkeys(names))

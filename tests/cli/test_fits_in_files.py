@@ -79,7 +79,9 @@ def test_tables_of_some_genes_keep_their_adjusted_p_values(run, fit, results):
     whole = results.table("pseudotime")
     same(out, whole[whole.index.isin(["gene1", "gene3"])])
     out, _ = run("table", fit, "--genes", "gene3")
-    assert set(read(out)["gene"]) == {"gene3"}
+    found = results.to_frame()
+    found = found[found["gene"] == "gene3"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(read(out), found, check_exact=True)
 
 
 def test_tests(run, fit, kept, fits, results):
@@ -181,6 +183,30 @@ def test_info_of_a_fit_says_what_its_options_may_name(run, fit, kept):
     ):
         assert words in out, out
     assert "counts kept  yes" in run("info", kept)[0]
+
+
+def test_info_explains_genes_and_shows_the_fit_on_one_page(run, refused, kept, results):
+    out, _ = run("info", kept, "--explain", "gene11,gene2")
+    assert out == f"{results.explain('gene11')}\n{results.explain('gene2')}\n"
+    out, _ = run("info", kept, "--summary")
+    assert "Negative binomial regression of 12 genes" in out
+    assert "Did you mean 'gene1" in refused("info", kept, "--explain", "gene_1")
+    assert "holds no fit" in refused("info", "cells.h5ad", "--summary")
+    assert "Give one of" in refused("info", kept, "--summary", "--obs", code=2)
+
+
+def test_names_with_commas_slashes_and_accents_are_names(run, cells):
+    cells.var_names = ["HLA/A", "naïve, sort of", *cells.var_names[2:]]
+    cells.obs.index = [f"c/{number}, ü" for number in range(400)]
+    cells.write_h5ad("odd names.h5ad")
+    words = ("--mean", "~ pseudotime", "--genes", "naïve, sort of", "--genes", "gene5,HLA/A")
+    run("fit", "odd names.h5ad", *words, "-o", "odd fit.h5ad")
+    out, _ = run("table", "odd fit.h5ad", "--genes", "naïve, sort of")
+    assert set(read(out)["gene"]) == {"naïve, sort of"}
+    run("sample", "odd fit.h5ad", "--obs", "odd names.h5ad", "-o", "odd sample.csv")
+    found = pd.read_csv("odd sample.csv", index_col=0)
+    assert found.columns.tolist() == ["naïve, sort of", "gene5", "HLA/A"]
+    assert found.index.tolist() == cells.obs_names.tolist()
 
 
 def test_formulas_in_files_are_no_python_unless_that_is_asked_for(run, refused, folder):
