@@ -130,6 +130,28 @@ def check_table(table: Any) -> Iterator[str]:
             yield from check_errors(table, estimate)
 
 
+def check_ranking(table: pd.DataFrame) -> Iterator[str]:
+    """As any table, with its order and what was computed beside."""
+    yield from check_table(table.assign(log_p_value=-np.log(10.0) * table["neg_log10_p"]))
+    known = table["neg_log10_p"].dropna().to_numpy()
+    if not (np.diff(known) <= 0).all() or table["neg_log10_p"].iloc[: known.size].isna().any():
+        yield "is not in the order of its p-values"
+    if not (np.isfinite(known) & (known >= 0)).all():
+        yield "has logarithms of p-values that are none"
+    if (table["base_mean"] < 0).any() or table["base_mean"].isna().any():
+        yield "has base means that are none"
+
+
+def check_groups(ranking: pd.DataFrame) -> Iterator[str]:
+    """Scores descend in each group, and have the signs of the effects."""
+    for group, part in ranking.groupby("group"):
+        if not part["scores"].dropna().is_monotonic_decreasing:
+            yield f"{group} is not in the order of its scores"
+    wrong = ranking["scores"] * np.sign(ranking["logfoldchanges"]) < -ROUNDING
+    if wrong.any():
+        yield f"{wrong.sum()} scores have the wrong sign"
+
+
 def check_numbers(values: Any, *, finite: bool = False) -> Iterator[str]:
     """No NaN, and no infinity if there must be none."""
     array = np.asarray(values, dtype=float)
@@ -180,6 +202,12 @@ def gene_wise(res: nbglm.NegBinResults) -> Iterator[tuple[str, Check]]:
                     res.t_test(row, component=component)
                 ),
             )
+            yield (
+                f"table {component}",
+                lambda row=row, component=component: check_ranking(
+                    res.table(row, component=component)
+                ),
+            )
         for term in design.term_slices:
             yield (
                 f"wald_test {component}",
@@ -205,10 +233,24 @@ def gene_wise(res: nbglm.NegBinResults) -> Iterator[tuple[str, Check]]:
                     res.marginal_means("g", component=component, pairwise=True)
                 ),
             )
+            yield (
+                f"rank_genes_groups {component}",
+                lambda component=component: check_groups(
+                    res.rank_genes_groups("g", component=component)
+                ),
+            )
     yield "anova", lambda: check_table(res.anova())
     yield "to_frame", lambda: check_table(res.to_frame())
+    yield "summary of all", lambda: told(res.summary())
+    yield "html", lambda: told(res._repr_html_())
     yield "overdispersion_test", lambda: check_table(res.overdispersion_test())
     yield "conf_int", lambda: check_limits(res, "wald")
+
+
+def told(text: object) -> Iterator[str]:
+    """A text has something in it."""
+    if not str(text).strip():
+        yield "is empty"
 
 
 def check_limits(res: nbglm.NegBinResults, method: str) -> Iterator[str]:
@@ -242,10 +284,6 @@ def predictions(res: nbglm.NegBinResults, seed: int) -> Iterator[tuple[str, Chec
 def single(res: nbglm.NegBinResults, gene: str) -> Iterator[tuple[str, Check]]:
     """What the results of one gene offer."""
 
-    def told(text: object) -> Iterator[str]:
-        if not str(text).strip():
-            yield "is empty"
-
     def of_model(ask: Callable[[Any], Any]) -> Check:
         def check() -> Iterator[str]:
             ask(res.gene(gene))
@@ -254,6 +292,7 @@ def single(res: nbglm.NegBinResults, gene: str) -> Iterator[tuple[str, Check]]:
         return check
 
     yield "explain", lambda: told(res.explain(gene))
+    yield "repr", lambda: told(repr(res.gene(gene)) + res.gene(gene)._repr_html_())
     yield "summary", lambda: told(res.gene(gene).summary())
     yield "summary_frame", of_model(lambda one: one.summary_frame())
     yield "wald_test_terms", of_model(lambda one: one.wald_test_terms())
