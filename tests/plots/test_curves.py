@@ -110,6 +110,15 @@ def test_truth_values_are_groups(rng):
     assert len(plots.fitted_data(fit, by="treated")) == 400
 
 
+def test_a_few_whole_numbers_are_groups(rng):
+    obs = pd.DataFrame({"day": np.arange(60) % 3 + 1, "x": rng.normal(size=60)})
+    fit = nbglm.fit_negbin(rng.poisson(3, (60, 1)), "~ C(day) + x", obs=obs)
+    assert plots.fitted_data(fit, x="day")["day"].tolist() == [1, 2, 3]
+    assert len(scattered(plots.fitted(fit, x="day"))) == 60
+    assert [t for t in notes(plots.fitted(fit, x="x", by="day")) if t.isdigit()] == ["1", "2", "3"]
+    assert "at day = 1" in notes(plots.fitted(fit, x="x"))[-1]
+
+
 def test_cells_of_weight_0_are_not_drawn(factor):
     counts, obs = factor
     weights = np.where(np.arange(180) < 150, 1, 0)
@@ -133,6 +142,8 @@ def test_what_cannot_be_drawn_is_said(along, rng):
         plots.fitted(along, "g_20", "group", by="time")
     with pytest.raises(nbglm.OptionError, match="the same column"):
         plots.fitted(along, "g_20", "group", by="group")
+    with pytest.raises(nbglm.InputTypeError, match="takes a mapping such as"):
+        plots.fitted(along, "g_20", "time", at=["b"])
     with pytest.raises(nbglm.OptionError, match="at='depth' is no column"):
         plots.fitted(along, "g_20", at={"depth": 1})
     with pytest.raises(nbglm.FormulaError, match="levels that the fit has not seen: 'z'"):
