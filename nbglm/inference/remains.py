@@ -25,7 +25,9 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 
-def refuse(what: str, instead: str = "Ask the fit itself, before without_data().") -> NoReturn:
+def refuse(
+    what: str, instead: str = "Ask the fit itself, or one saved with data=True."
+) -> NoReturn:
     """Say what cannot be had without the data of a fit.
 
     Parameters
