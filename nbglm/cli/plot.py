@@ -48,7 +48,7 @@ _ARGUMENTS = {"term": ("hypothesis", "terms"), "genes": ("genes", "gene"), "alon
         ("The data of a picture", "nbglm plot mean-dispersion fit.h5ad -o dispersions.csv"),
     ],
 )
-@click.argument("kind", type=click.Choice(KINDS))
+@click.argument("kind", type=click.Choice(KINDS), metavar="KIND")
 @fit_argument
 @click.option(
     "--term",
@@ -116,8 +116,9 @@ def plot(
 ) -> None:
     """Draw a fit, or write what would be drawn.
 
-    KIND is what to draw, FIT a file that 'nbglm fit -o' wrote; fitted, rootogram, pit, qq and worm
-    need the counts, which 'nbglm fit --keep-data' keeps. Pictures need matplotlib:
+    KIND is volcano, ma, mean-dispersion, mean-vs-dispersion-effect or forest, of all genes; or
+    fitted, rootogram, pit, qq or worm, which compare the fit with its counts, and need those that
+    'nbglm fit --keep-data' keeps. FIT is a file that it wrote. Pictures need matplotlib:
     pip install 'nbglm[plot]'.
     """
     place = Output(output, (*_PICTURES, *TABLE_SUFFIXES), overwrite, (fit,))

@@ -6,6 +6,7 @@ from shell import shell
 from nbglm.cli.app import group
 
 
+@pytest.mark.slow
 def test_the_examples_of_all_commands_work_in_the_order_of_the_commands(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for command in group.commands.values():

@@ -9,7 +9,6 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 
-import anndata
 import numpy as np
 import pandas as pd
 import pytest
@@ -75,10 +74,11 @@ def test_places_where_nothing_can_be_written_are_refused_before_the_work(
 
 
 def test_a_store_is_replaced_as_a_whole(run, folder):
-    run("demo", "-o", "store.zarr")
+    run(*FIT, "-o", "store.zarr")
     (folder / "store.zarr" / "stray").write_text("of the old one")
-    run("demo", "--seed", "1", "-o", "store.zarr", "--overwrite")
-    assert anndata.read_zarr("store.zarr").shape == (2000, 100)
+    run("fit", "cells.h5ad", "--mean", "~ 1", "-o", "store.zarr", "--overwrite")
+    out, _ = run("table", "store.zarr")
+    assert set(pd.read_csv(io.StringIO(out))["term"]) == {"Intercept"}
     assert not (folder / "store.zarr" / "stray").exists()
     assert names(".") == ["cells.h5ad", "store.zarr"]
 
@@ -186,6 +186,25 @@ def test_a_full_disk_is_said_and_the_old_file_stays(run, refused, folder):
             assert "Traceback" not in said
         assert (small / "table.csv").read_text() == "old"
         assert names(small) == ["filler", "table.csv"]
+
+
+@needs_mount
+def test_a_disk_that_is_full_of_a_fit_or_a_sample_is_said(run, folder):
+    run(*FIT, "-o", "fit.h5ad")
+    fit = (*FIT, "--keep-data")
+    sample = ("sample", "fit.h5ad", "--obs", "cells.h5ad", "--cells", "20000", "--seed", "1")
+    with disk(folder / "small", "size=300k") as small:
+        (small / "filler").write_bytes(b"0" * 260_000)
+        for words in (fit, sample):
+            for name in ("out.h5ad", "out.zarr"):
+                _, said = run(*words, "-o", small / name, code=1)
+                last = said.splitlines()[-1]
+                assert last.startswith("nbglm: ")
+                assert str(small / name) in last
+                assert "No space left on device" in last
+                assert "Traceback" not in said
+                assert len(said.splitlines()) < 3
+        assert names(small) == ["filler"]
 
 
 @needs_mount
