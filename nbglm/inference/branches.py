@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbglm.fit.genes import MAX_EVALUATIONS
-from nbglm.inference.constraint import Constraint, Supremum, supremum
+from nbglm.inference.constraint import Constraint, Limit, Supremum, supremum, supremum_beside
 from nbglm.inference.turns import turned_sizes
 from nbglm.limits.stages import Geometry
 from nbglm.problem.layout import Layout
@@ -93,12 +93,15 @@ class Point(NamedTuple):
         Where, in the coordinates of the problem that is left; None if only in a limit.
     effort : int
         ``FOLLOWED``, ``LOOKED`` or ``SEARCHED``.
+    limit : Limit or None
+        In which limit, if that is known.
     """
 
     value: float
     height: float
     theta: FloatArray | None
     effort: int
+    limit: Limit | None = None
 
 
 class Profile:
@@ -229,6 +232,7 @@ class Profile:
         ends: list[Supremum | Ascent] = []
         if known is None:
             ends += self._climbed(problem, starts[: 3 if self.has_branches else 1])
+        ends += self._in_limits(problem, [point.limit for point in near])
         if effort >= LOOKED and (known is None or known.effort < LOOKED):
             ends += self._looked(problem, starts[0] if starts else self._start_at(value))
         # Nobody can climb on from a neighbour whose best is a limit.
@@ -244,7 +248,18 @@ class Profile:
         best = max(ends, key=lambda end: end.value)
         if known is not None and known.height >= best.value:
             return known._replace(effort=effort)
-        return Point(value, float(best.value), best.theta, effort)
+        limit = best.limit if isinstance(best, Supremum) else None
+        return Point(value, float(best.value), best.theta, effort, limit)
+
+    def _in_limits(self, problem: Problem, limits: list[Limit | None]) -> list[Supremum]:
+        """What the limits of neighbours, in which no ascent can start, come to here."""
+        estimate = self._estimate
+        geometry = Geometry(problem)
+        return [
+            supremum_beside(geometry, limit, estimate.cells, estimate.counts, _EVALUATIONS[-1])
+            for limit in limits
+            if limit is not None
+        ]
 
     def _near(self, value: float) -> list[Point]:
         """The neighbours of a value, the nearer one first."""

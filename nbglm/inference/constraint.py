@@ -7,6 +7,7 @@ that limits at infinity are found in it exactly as in any other fit.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple, cast
@@ -18,15 +19,16 @@ from scipy.linalg import qr
 from nbglm.counts.table import Counts
 from nbglm.fit.genes import MAX_EVALUATIONS
 from nbglm.inference.cones import SizeTest
-from nbglm.limits.resolve import highest_value
-from nbglm.limits.stages import Geometry
+from nbglm.limits.resolve import highest
+from nbglm.limits.stages import Geometry, Stage
 from nbglm.parallel.threads import in_threads
 from nbglm.problem.problem import Problem
 from nbglm.problem.standard import Rows, orthonormal_columns
 from nbglm.problem.strata import StrataRows
-from nbglm.search.climb import climb_block
+from nbglm.search.climb import climb_block, climb_from
+from nbglm.search.newton import CONVERGED
 
-__all__ = ["Constraint", "Supremum", "suprema", "supremum"]
+__all__ = ["Constraint", "Limit", "Supremum", "suprema", "supremum", "supremum_beside"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -193,6 +195,21 @@ class Constraint:
         return SizeTest(self.problem.z_rows[group], held.z_rows[group], offset[group])
 
 
+class Limit(NamedTuple):
+    """A maximum at infinity, which neighbouring problems may have as well.
+
+    Attributes
+    ----------
+    stage : Stage
+        The limit.
+    theta : ndarray, shape (k,)
+        The maximum of what remains beside it.
+    """
+
+    stage: Stage
+    theta: FloatArray
+
+
 class Supremum(NamedTuple):
     """Highest log-likelihood of one gene.
 
@@ -204,11 +221,44 @@ class Supremum(NamedTuple):
         Where it is reached, in the coordinates of the layout; None at a limit.
     converged : bool
         False if an ascent ended early.
+    limit : Limit or None
+        Where it is approached.
     """
 
     value: float
     theta: FloatArray | None
     converged: bool
+    limit: Limit | None = None
+
+
+def supremum_beside(
+    geometry: Geometry, limit: Limit, cells: IntArray, counts: FloatArray, max_evaluations: int
+) -> Supremum:
+    """The highest that is approached in a limit of another problem with the same designs.
+
+    The limit is one of this problem too, since directions know nothing of offsets.
+
+    Parameters
+    ----------
+    geometry : Geometry
+        Of the problem.
+    limit : Limit
+        Of one that differs in its offsets alone, such as a coefficient that is held.
+    cells, counts, max_evaluations
+        As for :func:`supremum`.
+
+    Returns
+    -------
+    Supremum
+        No more than the supremum of the problem.
+    """
+    layout = geometry.beside(limit.stage)
+    if layout is None:
+        return Supremum(0.0, None, converged=True, limit=limit)
+    ascent = climb_from(limit.theta, cells, counts, layout, max_evaluations)
+    converged = ascent.code == CONVERGED
+    value = float(ascent.value) if math.isfinite(ascent.value) else -math.inf
+    return Supremum(value, None, converged, limit._replace(theta=ascent.theta))
 
 
 def supremum(
@@ -236,8 +286,9 @@ def supremum(
     if not block.flags[0]:
         return Supremum(float(block.value[0]), block.theta[0], converged=True)
     first = block.unless_separable(0)
-    value, converged = highest_value(geometry, cells, counts, max_evaluations, first)
-    return Supremum(value, None, converged)
+    found = highest(geometry, cells, counts, max_evaluations, first)
+    limit = None if found.theta is None else Limit(found.stage, found.theta)
+    return Supremum(found.value, None, found.converged, limit)
 
 
 def suprema(
@@ -277,10 +328,8 @@ def suprema(
         for g in np.flatnonzero(block.flags):
             own = slice(indptr[g], indptr[g + 1])
             first = block.unless_separable(int(g))
-            value, converged = highest_value(
-                geometry, cells[own], values[own], MAX_EVALUATIONS, first
-            )
-            found[g] = value if converged else np.nan
+            one = highest(geometry, cells[own], values[own], MAX_EVALUATIONS, first)
+            found[g] = one.value if one.converged else np.nan
         return found
 
     parts = [genes[start : start + _GENES] for start in range(0, genes.size, _GENES)]

@@ -30,7 +30,6 @@ __all__ = ["ProfileInterval", "profile_limits"]
 
 _FARTHEST = 1e4  # standard changes of the log size beyond which nothing changes any more
 _FAR = 80.0  # the same for coefficients of the mean, and for typical rows
-_FLAT = 20.0  # the same where the profile has been flat for half of the way
 _PAST = 30.0  # deviance above the quantile from which nobody expects a profile to come back
 _WAY_OUT = 10.0  # the same for a walk that has seen where the profile ends
 _ACCURACY = 1e-7  # of a limit, relative to the bracket that it is looked for in
@@ -145,23 +144,8 @@ class _Side(NamedTuple):
             if self.agreed(limit):
                 return limit
         # So far out, where searches do not agree any more, the size of no typical row changes.
-        distance = sign * (self.bracket()[0] - profile.start)
-        is_far = distance > _FAR * profile.unit or self.is_flat_at(distance)
+        is_far = sign * (self.bracket()[0] - profile.start) > _FAR * profile.unit
         return sign * math.inf if is_far else math.nan
-
-    def is_flat_at(self, distance: float) -> bool:
-        """Whether the deviance has not changed any more while the distance doubled.
-
-        A profile is continuous. Where one that has been flat for so long falls within no distance
-        at all, as here it must have done, searches have lost a maximum at a limit.
-        """
-        profile = self.profile
-        last = [
-            deviance
-            for value, deviance in profile.places
-            if 0.5 * distance <= self.sign * (value - profile.start) <= distance
-        ]
-        return distance > _FLAT * profile.unit and max(last) - min(last) < _AGREEMENT
 
 
 def _crossing(

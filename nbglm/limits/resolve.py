@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +28,7 @@ from nbglm.problem.start import Search
 from nbglm.search.climb import FLAT, UNCONVERGED, BlockFit, climb_block, climb_from
 from nbglm.search.newton import CONVERGED
 
-__all__ = ["Resolved", "highest_value", "resolve"]
+__all__ = ["Highest", "Resolved", "highest", "resolve"]
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -187,13 +188,34 @@ def _highest(
     return _fit_remaining(geometry, gene, stage, stage.layout, max_evaluations, first)
 
 
-def highest_value(
+class Highest(NamedTuple):
+    """The supremum of one gene's log-likelihood.
+
+    Attributes
+    ----------
+    value : float
+        The supremum.
+    converged : bool
+        False if an ascent ended early.
+    stage : Stage
+        The limit in which it lies.
+    theta : ndarray, shape (k,), or None
+        Where in what remains beside the limit; None if no row is left.
+    """
+
+    value: float
+    converged: bool
+    stage: Stage
+    theta: FloatArray | None
+
+
+def highest(
     geometry: Geometry,
     cells: NDArray[np.int64],
     counts: FloatArray,
     max_evaluations: int,
     first: BlockFit | None = None,
-) -> tuple[float, bool]:
+) -> Highest:
     """Supremum of one gene's log-likelihood alone, wherever it lies.
 
     Parameters
@@ -203,12 +225,12 @@ def highest_value(
 
     Returns
     -------
-    value : float
-    converged : bool
-        False if an ascent ended early.
+    Highest
     """
-    _, best, _ = _highest(geometry, cells, counts, max_evaluations, first)
-    return (0.0, True) if best is None else (float(best.value[0]), _converged(best))
+    stage, best, _ = _highest(geometry, cells, counts, max_evaluations, first)
+    if best is None:
+        return Highest(0.0, True, stage, None)
+    return Highest(float(best.value[0]), _converged(best), stage, best.theta[0])
 
 
 def resolve(

@@ -235,6 +235,22 @@ class Geometry:
             *self._remaining(state),
         )
 
+    def beside(self, stage: Stage) -> Layout | None:
+        """What remains beside the limits of a stage of another problem with the same designs.
+
+        Parameters
+        ----------
+        stage : Stage
+            Of a problem that differs in its offsets alone.
+
+        Returns
+        -------
+        Layout or None
+            In the coordinates of the stage's own; None if no row is left.
+        """
+        nothing = np.zeros(0)
+        return self._remaining(_State(stage.active, stage.poisson, nothing, nothing))[0]
+
     def whole(self) -> Stage:
         """No limit but those of the problem itself."""
         problem = self.problem

@@ -144,19 +144,6 @@ def test_a_profile_that_never_drops_has_no_limit():
     assert upper(curve) == math.inf
 
 
-def test_a_cliff_at_the_end_of_a_long_plateau_is_none():
-    """Searches have lost a maximum there: a profile is continuous."""
-
-    def falls_at(edge):
-        return Curve([lambda value: min(value**2, 3.0) if value < edge else 7.0], seen=1)
-
-    assert upper(falls_at(30.0)) == math.inf
-    assert math.isnan(upper(falls_at(15.0)))  # too near to say
-    assert upper(Curve([lambda value: value**2 / 250.0], seen=1)) == pytest.approx(
-        math.sqrt(250.0 * CUT), abs=1e-4
-    )
-
-
 def test_a_landmark_at_an_end_of_the_bracket_begins_another_round():
     outer = 2.0 * math.sqrt(CUT)  # where the second step of the walk ends
 
@@ -332,4 +319,43 @@ def highest_between_two_cells(fit, gene, held):
 
     found = sorted(sizes(), key=lambda zeta: negative(start, zeta)[0])[:40]
     ends = (minimize(negative, start, (zeta,), jac=True, method="L-BFGS-B").fun for zeta in found)
+    return -min(ends)
+
+
+@pytest.mark.slow
+def test_a_limit_on_a_branch_of_limits_is_found():
+    """Where all sizes turn to 0 or infinity: ascents cannot go on from a neighbour's there."""
+    counts, obs, options = data_set(np.random.default_rng(40150))
+    fit = nbglm.fit_negbin(counts[["even"]], obs=obs, progress=False, **options)
+    table = fit.conf_int(method="profile", progress=False)["beta"]
+    limit = table.loc["g[T.b]", ("even", "lower")]
+    deviances = [
+        2.0 * (fit.llf["even"] - highest_of_random_starts(fit, "g[T.b]", value))
+        for value in (limit + 0.02, limit - 0.02)
+    ]
+    assert deviances[0] < CUT < deviances[1] < CUT + 1.0
+
+
+def highest_of_random_starts(fit, term, held):
+    """Highest log-likelihood with a coefficient of the mean held, by scipy."""
+    x, z, offset = fit.design.mean.matrix, fit.design.dispersion.matrix, fit.design.offset
+    y, coef = fit.counts.gene(0), fit.params["beta"].iloc[:, 0]
+    rng = np.random.default_rng(0)
+    free = (coef.index != term).nonzero()[0]
+    column = x[:, coef.index.get_loc(term)]
+
+    def negative(theta):
+        eta = x[:, free] @ theta[: free.size] + column * held + offset
+        zeta = z @ theta[free.size :]
+        if np.abs(eta).max() > 300.0:
+            return 1e10, np.zeros(theta.size)
+        by = score(y, eta, zeta)
+        return -loglik(y, eta, zeta).sum(), -np.r_[x[:, free].T @ by[:, 0], z.T @ by[:, 1]]
+
+    ends = []
+    for _ in range(250):
+        gamma = rng.normal(size=z.shape[1]) * rng.choice([3.0, 30.0, 300.0], z.shape[1])
+        gamma[0] -= z[rng.integers(y.size)] @ gamma - 2.0 * rng.normal()  # turns at some cell
+        start = np.r_[coef.to_numpy()[free], gamma]
+        ends.append(minimize(negative, start, jac=True, method="L-BFGS-B").fun)
     return -min(ends)
