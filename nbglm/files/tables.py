@@ -38,7 +38,7 @@ def tree_of_index(index: pd.Index) -> Tree:
     name = None if index.name is None else str(index.name)
     if isinstance(index, pd.RangeIndex):
         return {"name": name, "range": [index.start, index.stop, index.step]}
-    values = _tree_of_values(pd.Series(index))
+    values = None if isinstance(index, pd.MultiIndex) else _tree_of_values(pd.Series(index))
     if values is None:
         values = {"texts": Words(str(label) for label in index), "dtype": "object", "missing": None}
     return {"name": name, "values": values}
@@ -90,7 +90,7 @@ def tree_of_table(table: pd.DataFrame, what: str) -> Tree:
             f"file keeps nothing else: {some_of(lost)} {'is' if len(lost) == 1 else 'are'} left "
             f"out."
         )
-        warnings.warn(msg, NbglmWarning, stacklevel=2)
+        warnings.warn(msg, NbglmWarning, stacklevel=6)  # at the call of save()
     return {
         "index": tree_of_index(table.index),
         "names": tree_of_index(table.columns[kept]),
