@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbglm.fit.genes import MAX_EVALUATIONS
+from nbglm.inference.carrying import carried, largest_change
 from nbglm.inference.constraint import Constraint, Limit, Supremum, supremum, supremum_beside
 from nbglm.inference.turns import turned_sizes
 from nbglm.limits.stages import Geometry
@@ -312,42 +313,24 @@ class Profile:
         if along:
             far = (value - float((estimate.constraint.matrix @ estimate.finite)[0])) / along
         else:
-            far = _LEANING / max(_largest_change(problem.layout, self._leaning), 1.0)
-        return _carried(self._theta + far * self._leaning, problem, estimate.constraint.at(value))
+            far = _LEANING / max(largest_change(problem.layout, self._leaning), 1.0)
+        return carried(self._theta + far * self._leaning, problem, estimate.constraint.at(value))
 
     def _set_free(self, problem: Problem, theta: FloatArray) -> None:
         """Climb with all coefficients free; keep a maximum that lies outside of what is inside."""
         estimate = self._estimate
         whole = estimate.constraint.problem
-        ascent = self._ascent(whole, _carried(theta, problem, whole), _EVALUATIONS[-1])
+        ascent = self._ascent(whole, carried(theta, problem, whole), _EVALUATIONS[-1])
         value = float((estimate.constraint.matrix @ (whole.transform @ ascent.theta))[0])
         if not (math.isfinite(value) and self.deviance(ascent.value) <= self.cut):
             return
         inside = [place for place, deviance in self.places if deviance <= self.cut]
         higher = ascent.value > self.top + _ROUNDING
         if higher or not inside or not inside[0] <= value <= inside[-1]:
-            held = _carried(ascent.theta, whole, estimate.constraint.at(value))
+            held = carried(ascent.theta, whole, estimate.constraint.at(value))
             self._keep(Point(value, float(ascent.value), held, FOLLOWED))
 
 
 def _is_regular(end: Ascent, layout: Layout) -> bool:
     """Whether an ascent ended at a finite maximum."""
     return end.code == CONVERGED and not has_flat_size(layout, -end.hessian)
-
-
-def _largest_change(layout: Layout, theta: FloatArray) -> float:
-    mean = layout.log_means(theta) - layout.offset
-    changes = np.concatenate([mean, layout.z @ theta[layout.mean_rank :]])
-    return float(np.abs(changes).max(initial=0.0))
-
-
-def _carried(theta: FloatArray, source: Problem, target: Problem) -> FloatArray:
-    """The point of one problem that gives the predictors of a point of another one."""
-    here, there = source.layout, target.layout
-    p = here.mean_rank
-    weight = np.bincount(here.group_of_row, here.weight, len(here.z))
-    finite = np.isfinite(there.size_offset)
-    mean = here.log_means(theta) - there.offset
-    size = (here.z @ theta[p:] + here.size_offset)[finite] - there.size_offset[finite]
-    x_theta = there.mean_coordinates(mean)
-    return np.concatenate([x_theta, there.z_columns[:, finite] @ (weight[finite] * size)])
