@@ -151,9 +151,9 @@ class FitReports(FitInference):
         groups : str or sequence of str
             Groups to compare; ``"all"`` of them (but the reference).
         reference : str
-            A group, or ``"rest"``: the average of the log means of all other groups, with equal
-            weights. Other factors are averaged, and covariates held at their means, as in
-            :meth:`marginal_means`.
+            A group, or ``"rest"``: the average of the means of all other groups, with equal
+            weights (for ``component="dispersion"``, of their log sizes). Other factors are
+            averaged, and covariates held at their means, as in :meth:`marginal_means`.
         component : str
             ``"mean"``, or ``"dispersion"``: then of the log size, which is larger where there is
             *less* overdispersion.
@@ -169,10 +169,10 @@ class FitReports(FitInference):
         Returns
         -------
         DataFrame
-            group, names (of genes), scores (Wald statistics; where the estimate is infinite, the
-            signed root of the likelihood ratio's p-value), logfoldchanges (base 2), pvals,
-            pvals_adj. A row for each group and gene; the highest scores of each group first, NaN
-            last.
+            group, names (of genes), scores (Wald statistics; where the estimate is infinite, as
+            where one side has no count at all, the signed root of the likelihood ratio's
+            p-value), logfoldchanges (base 2), pvals, pvals_adj. A row for each group and gene;
+            the highest scores of each group first, NaN last.
 
         Raises
         ------

@@ -12,6 +12,7 @@ from scipy.special import ndtri_exp
 
 from nbglm.exceptions import HypothesisError, InputTypeError, OptionError, did_you_mean, some_of
 from nbglm.inference.marginal import marginal_quantities
+from nbglm.report.rest import against_rest
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -87,15 +88,16 @@ def rank_genes(
         raise HypothesisError(msg)
     at = None if reference == _REST else _level("reference=", reference, levels)
     chosen = _chosen(groups, levels, at)
-    p = len(tables.design.mean.terms)
-    part = slice(0, p) if component == "mean" else slice(p, None)
-    matrix = (_rows(levels, chosen, at) @ linear)[:, part]
-    # What cancels but for rounding must not touch a coefficient, which may be infinite.
-    matrix[np.abs(matrix) < _ROUNDING * np.abs(linear).max()] = 0.0
-    frames = []
-    for k, row in zip(chosen, matrix, strict=True):
-        tests = tables.t_test(row[None, :], component, method=method)
-        frames.append(_one_group(levels[k], tests))
+    if at is None and component == "mean":
+        tests = [against_rest(tables, linear, k, method) for k in chosen]
+    else:
+        p = len(tables.design.mean.terms)
+        part = slice(0, p) if component == "mean" else slice(p, None)
+        matrix = (_rows(levels, chosen, at) @ linear)[:, part]
+        # What cancels but for rounding must not touch a coefficient, which may be infinite.
+        matrix[np.abs(matrix) < _ROUNDING * np.abs(linear).max()] = 0.0
+        tests = [tables.t_test(row[None, :], component, method=method) for row in matrix]
+    frames = [_one_group(levels[k], table) for k, table in zip(chosen, tests, strict=True)]
     return pd.concat(frames, ignore_index=True)
 
 

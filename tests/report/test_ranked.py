@@ -53,11 +53,55 @@ def test_a_reference_gives_the_numbers_of_t_test(fit):
     np.testing.assert_allclose(of_beta["scores"][finite], tests["z"][finite])
 
 
-def test_the_rest_is_the_average_of_the_other_groups(fit):
-    ranking = fit.rank_genes_groups("kind", ["beta"]).set_index("names")
-    tests = fit.t_test("kind[T.beta] - 0.5 * kind[T.alpha]").loc[ranking.index]
-    np.testing.assert_allclose(ranking["logfoldchanges"] * np.log(2), tests["estimate"])
-    np.testing.assert_allclose(ranking["pvals"], tests["p_value"])
+def test_the_rest_is_the_average_mean_of_the_other_groups(fit):
+    ranking = fit.rank_genes_groups("kind", ["beta"]).set_index("names").drop("gene3")
+    means = fit.marginal_means("kind")["estimate"]
+    of = {kind: means.xs(kind, level="kind") for kind in ("alpha", "beta", "B/δ")}
+    ratio = of["beta"] / ((of["alpha"] + of["B/δ"]) / 2.0)
+    expected = np.log2(ratio[ranking.index])
+    np.testing.assert_allclose(ranking["logfoldchanges"], expected)
+    # The standard error of the log ratio, by differences and the covariance of the fit.
+    terms = fit.params["beta"].index
+    levels = {"alpha": "kind[T.alpha]", "beta": "kind[T.beta]"}
+
+    def log_ratio(beta):
+        own = {name: beta[terms.get_loc(term)] for name, term in levels.items()}
+        return own["beta"] - np.log((np.exp(own["alpha"]) + 1.0) / 2.0)
+
+    for gene in ("gene0", "gene1", "gene4", "gene5"):
+        beta = fit.params["beta"][gene].to_numpy()
+        steps = 1e-6 * np.eye(len(beta))
+        slope = np.array([(log_ratio(beta + h) - log_ratio(beta - h)) / 2e-6 for h in steps])
+        error = np.sqrt(slope @ fit.cov_params(gene).loc["mean", "mean"].to_numpy() @ slope)
+        np.testing.assert_allclose(ranking.loc[gene, "scores"], log_ratio(beta) / error, 1e-6)
+        np.testing.assert_allclose(
+            ranking.loc[gene, "pvals"], 2 * norm.sf(abs(log_ratio(beta) / error)), 1e-5
+        )
+
+
+def test_of_two_groups_the_rest_is_the_other_one(fit):
+    rest, other = (fit.rank_genes_groups("batch", ["y"], part) for part in ("rest", "x"))
+    pd.testing.assert_frame_equal(rest, other)
+
+
+def test_a_silent_group_makes_no_markers_of_all_others():
+    rng = np.random.default_rng(4)
+    group = np.resize(["a", "b", "c", "d"], 400)
+    counts = pd.DataFrame(
+        {
+            "silent in d": rng.poisson(3.0, 400) * (group != "d"),
+            "marks a": rng.poisson(np.where(group == "a", 6.0, 3.0)),
+        }
+    )
+    fit = nbglm.fit_negbin(counts, "~ g", obs=pd.DataFrame({"g": group}), progress=False)
+    ranking = fit.rank_genes_groups("g").set_index(["group", "names"])
+    for name in "abc":
+        row = ranking.loc[(name, "silent in d")]
+        assert 0.0 < row["logfoldchanges"] < 1.0
+    assert ranking.loc["a"].index[0] == "marks a"
+    row = ranking.loc[("d", "silent in d")]
+    assert row["logfoldchanges"] == -np.inf
+    assert row["pvals"] < 1e-50
 
 
 def test_an_infinite_estimate_has_the_score_of_its_p_value(fit):
