@@ -117,8 +117,18 @@ def write_table(table: pd.DataFrame, format_: str, output: Output | None = None)
         for ``text``, which is for people.
     output : Output, optional
         In place of stdout.
+
+    Raises
+    ------
+    OptionError
+        If there is no stdout.
+    OSError
+        If the table cannot be written.
     """
     if output is None:
+        if sys.stdout is None:
+            msg = "stdout is closed; -o FILE writes the table to a file."
+            raise OptionError(msg)
         _write(table, format_, sys.stdout)
         return
 

@@ -149,6 +149,20 @@ def test_the_name_of_a_file_says_its_format(run, folder):
     assert (folder / "t.txt").read_text().splitlines()[0].split()[:2] == ["gene", "component"]
 
 
+def test_a_closed_stdout_is_said_and_a_closed_stderr_is_no_matter(folder):
+    line = f"{sys.executable} -m nbglm info cells.h5ad --obs"
+    for end, code, out, said in ((">&-", 1, 0, "stdout is closed"), ("2>&-", 0, 401, "")):
+        done = subprocess.run(
+            [shutil.which("bash"), "-c", f"{line} {end}"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == code
+        assert len(done.stdout.splitlines()) == out
+        assert said in done.stderr
+
+
 # Disks
 
 
