@@ -67,7 +67,7 @@ def readme() -> Figure:
     figure, (left, right) = plt.subplots(1, 2, figsize=(11.5, 3.8), layout="constrained")
     plots.mean_vs_dispersion_effect(res, "condition[T.treated]", label=6, ax=left)
     plots.fitted(res, "gene172", "pseudotime", by="condition", ax=right)
-    right.set_yscale("symlog", linthresh=1)
+    right.set_yscale("asinh", linear_width=1)
     return figure
 
 

@@ -172,7 +172,7 @@ def fitted(
     Returns
     -------
     matplotlib.axes.Axes
-        Linear in the counts; ``ax.set_yscale("symlog", linthresh=1)`` shows small and large ones
+        Linear in the counts; ``ax.set_yscale("asinh", linear_width=1)`` shows small and large ones
         side by side. With an offset, counts are divided by its exponential, and curves are those
         of a cell whose offset is 0.
 
