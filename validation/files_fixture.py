@@ -88,7 +88,6 @@ def numbers_of(folder: Path) -> dict[str, pd.DataFrame]:
         "fit": fit.to_frame(),
         "predicted": mean["mean"].add_prefix("mean ").join(mean["dispersion"]),
         "simulator": simulator.results.to_frame(),
-        "simulated": pd.DataFrame(simulator.sample(NEW, seed=1).X.toarray(), columns=GENES),
         "means": other["mean"],
         "response": response.summary_frame(),
         "expected": response.get_prediction(NEW).summary_frame(),

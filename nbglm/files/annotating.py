@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from nbglm.inference.tables import FitTables
 
-__all__ = ["annotate", "arrays_of_fit", "check_anndata", "genes_of", "places"]
+__all__ = ["annotate", "arrays_of_fit", "check_anndata", "genes_of", "places", "shown_text"]
 
 IntArray = NDArray[np.int64]
 
@@ -139,9 +139,30 @@ def arrays_of_fit(fit: FitTables, kind: str, more: dict[str, Any]) -> dict[str, 
     -------
     dict of str to ndarray
     """
-    names = [f"{component}: {term}" for component, term in fit.coef_names]
+    names = [shown_text(f"{component}: {term}") for component, term in fit.coef_names]
     arrays = document(kind, {"fit": tree_of_fit(fit), **more})
     return {**arrays, "coefficients": np.array(names, dtype=object)}
+
+
+def shown_text(text: object) -> str:
+    r"""A text for people, as every file can hold it.
+
+    Parameters
+    ----------
+    text : object
+        Any text.
+
+    Returns
+    -------
+    str
+        The same, with a backslash for what HDF5 or UTF-8 does not have.
+
+    Examples
+    --------
+    >>> shown_text("a/b"), shown_text("a" + chr(0))
+    ('a/b', 'a\\\\0')
+    """
+    return str(text).replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
 
 
 def annotate(

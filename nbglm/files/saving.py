@@ -11,7 +11,14 @@ import pandas as pd
 from scipy import sparse
 
 from nbglm.exceptions import UnavailableError
-from nbglm.files.annotating import annotate, arrays_of_fit, check_anndata, genes_of, places
+from nbglm.files.annotating import (
+    annotate,
+    arrays_of_fit,
+    check_anndata,
+    genes_of,
+    places,
+    shown_text,
+)
 from nbglm.files.document import KEY
 from nbglm.files.fits import digest_of_counts
 from nbglm.files.writing import as_path, marked, write_anndata
@@ -184,7 +191,7 @@ def save_fit(
 
 
 def _labels(names: pd.Index) -> pd.Index:
-    return pd.Index([str(name) for name in names], dtype=object)
+    return pd.Index([shown_text(name) for name in names], dtype=object)
 
 
 def _matrix_of_counts(counts: Counts) -> sparse.csc_matrix:

@@ -29,7 +29,7 @@ def tree_of_index(index: pd.Index) -> Tree:
     Parameters
     ----------
     index : Index
-        The labels; those that are neither numbers nor texts are kept as texts.
+        The labels; those that are neither numbers nor texts nor times are kept as texts.
 
     Returns
     -------
@@ -39,9 +39,11 @@ def tree_of_index(index: pd.Index) -> Tree:
     if isinstance(index, pd.RangeIndex):
         return {"name": name, "range": [index.start, index.stop, index.step]}
     values = None if isinstance(index, pd.MultiIndex) else _tree_of_values(pd.Series(index))
-    if values is None:
-        values = {"texts": Words(str(label) for label in index), "dtype": "object", "missing": None}
-    return {"name": name, "values": values}
+    if values is not None:
+        return {"name": name, "values": values}
+    labels = [label.item() if isinstance(label, np.generic) else label for label in index]
+    plain = all(isinstance(label, str | int | float) for label in labels)
+    return {"name": name, "mixed": labels if plain else Words(str(label) for label in index)}
 
 
 def index_of_tree(tree: Tree) -> pd.Index:
@@ -59,6 +61,8 @@ def index_of_tree(tree: Tree) -> pd.Index:
     if "range" in tree:
         start, stop, step = (int(number) for number in tree["range"])
         return pd.RangeIndex(start, stop, step, name=tree["name"])
+    if "mixed" in tree:
+        return pd.Index(list(tree["mixed"]), dtype=object, name=tree["name"])
     return pd.Index(_values_of_tree(tree["values"]), name=tree["name"])
 
 

@@ -67,6 +67,7 @@ def test_tables_with_repeated_names_and_without_columns_come_back():
         pd.Index([3, 1, 2], name="k"),
         pd.Index([0.5, np.nan]),
         pd.CategoricalIndex(["b", "a", "b"]),
+        pd.Index([1, "x", 2.5, True, np.nan], dtype=object),
         pd.date_range("2026-01-01", periods=40),
     ],
 )
@@ -106,6 +107,18 @@ def test_nothing_but_numbers_and_words_can_be_written():
     for leaf in (object(), {1, 2}, np.array([object()]), np.longdouble(1) * np.ones(2), 1j):
         with pytest.raises(TypeError, match="cannot be kept"):
             pack({"leaf": leaf})
+
+
+def test_names_that_hdf5_does_not_have_come_back(tmp_path):
+    names = ["with\0zero", "with\nline", "\udc80", "x" * 3000]
+    counts = pd.DataFrame(np.random.default_rng(4).poisson(2.0, (40, 4)), columns=names)
+    obs = pd.DataFrame({"x\0": ["a\0", "b"] * 20, 7: np.arange(40.0)})
+    fit = nbglm.fit_negbin(counts, "~ .", obs=obs, progress=False)
+    for name in ("fit.h5ad", "fit.zarr"):
+        fit.save(tmp_path / name, data=True)
+        loaded = nbglm.load(tmp_path / name)
+        pd.testing.assert_frame_equal(loaded.to_frame(), fit.to_frame(), check_exact=True)
+        pd.testing.assert_frame_equal(loaded.counts.obs, fit.counts.obs)
 
 
 def test_every_status_of_genes_and_coefficients_is_kept(tmp_path):
