@@ -160,7 +160,7 @@ def shown_text(text: object) -> str:
     Examples
     --------
     >>> shown_text("a/b"), shown_text("a" + chr(0))
-    ('a/b', 'a\\\\0')
+    ('a/b', 'a\\0')
     """
     return str(text).replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
 
