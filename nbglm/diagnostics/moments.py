@@ -36,7 +36,10 @@ FloatArray = NDArray[np.float64]
 BINS = 10
 """Bins of the integral transforms."""
 
-_SMALLEST = 0.05  # share of its variance that the fit must leave of a combination of bins
+# Share of its variance that the fit must leave of a combination of bins. Of combinations that the
+# coefficients nearly absorb, too little is known in a few hundred cells: with 0.05 in place of this
+# true models of 200 cells were rejected four times too often at a level of 0.1 %.
+_SMALLEST = 0.25
 _NOTHING_LEFT = 1e-9  # share of a variance below which the fit leaves nothing to test
 
 
