@@ -72,11 +72,14 @@ NEW = pd.DataFrame({"g": ["b", "a"], "x": [0.5, -1.0], "depth": [1.0, 2.0]})
 ARGUMENTS = {
     "anova": [{}, {"typ": 1}],
     "conf_int": [{}, {"method": "profile", "genes": "regular", "terms": "x"}],
+    "cooks_distance": [],  # refuses weights, which this fit has
     "cov_params": [{"gene": "regular"}],
     "covariance_of": [{"position": 1}],
     "estimate": [{"what": "g"}, {"what": "x", "component": "dispersion", "scale": "alpha"}],
     "explain": [{"gene": "silent"}],
     "gene": [{"name": "regular"}],
+    "goodness_of_fit": [{"n_jobs": 1}],
+    "leverage": [],  # so does this
     "limit_tests": [{"genes": np.arange(2)}],
     "marginal_means": [{"factors": "g"}, {"factors": "g", "pairwise": True}],
     "one_gene": [{"position": 0}],
