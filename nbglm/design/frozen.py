@@ -71,7 +71,7 @@ def freeze(info: patsy.DesignInfo, variables: Mapping[str, object]) -> Plain | N
     constants = [
         {"name": name, "value": value}
         for name, value in variables.items()
-        if isinstance(value, bool | int | float | str | np.number) or _is_small_array(value)
+        if isinstance(value, bool | int | float | str) or _is_small_array(value)
     ]
     return {
         "factors": [_frozen_factor(info.factor_infos[factor]) for factor in factors],
@@ -90,13 +90,14 @@ def freeze(info: patsy.DesignInfo, variables: Mapping[str, object]) -> Plain | N
 
 
 def _is_small_array(value: object) -> bool:
-    if not isinstance(value, list | tuple | np.ndarray):
+    if not isinstance(value, list | tuple | np.ndarray | np.generic):
         return False
     try:
         array = np.asarray(value)
     except ValueError:
         return False
-    return array.dtype.kind in "biuf" and array.size <= _LARGEST_CONSTANT
+    small = array.size <= _LARGEST_CONSTANT and array.dtype.itemsize <= 8
+    return small and array.dtype.kind in "biuf"
 
 
 def _constant(value: Any) -> Any:

@@ -268,6 +268,8 @@ def _cause(path: Path, error: OSError) -> str:
         start = file.read(8)
     if start != b"\x89HDF\r\n\x1a\n":
         return "it is no HDF5 file, which an .h5ad is"
+    if "lock" in str(error):
+        return "another program has it open to write into it"
     if "truncated" in str(error):
         return "it is truncated: its end is missing"
     return f"it is damaged ({str(error).splitlines()[0]})"

@@ -109,9 +109,13 @@ def _write_h5ad(adata: AnnData, place: Path) -> None:
 
 
 def _write_zarr(adata: AnnData, place: Path) -> None:
-    with warnings.catch_warnings():
-        # That anndata will write another version of zarr some day, which is read as well.
-        warnings.simplefilter("ignore", UserWarning)
+    from anndata import settings
+
+    # The older format, which all versions of zarr read, and whose chunks say what they hold.
+    two = hasattr(settings, "zarr_write_format")
+    older = settings.override(zarr_write_format=2) if two else contextlib.nullcontext()
+    with warnings.catch_warnings(), older:
+        warnings.simplefilter("ignore", UserWarning)  # that this is not the newest format
         adata.write_zarr(place)
 
 

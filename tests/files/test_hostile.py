@@ -118,6 +118,38 @@ def test_random_bytes_are_refused(size, tmp_path):
     refused(path, "it is empty" if size == 0 else "no HDF5 file")
 
 
+def test_a_manifest_that_is_nested_without_end_is_refused(path):
+    text = np.frombuffer(b"[" * 200_000, dtype=np.uint8)
+    replace(path, "manifest", text)
+    replace(path, "manifest_sha256", np.frombuffer(bytes.fromhex(digest(text)), dtype=np.uint8))
+    refused(path, "damaged")
+
+
+def test_a_file_that_another_program_writes_into_says_so(fit, tmp_path):
+    path = tmp_path / "fit.h5ad"
+    fit.save(path)
+    with h5py.File(path, "r+", locking=True):
+        code = "import sys, nbglm\nnbglm.load(sys.argv[1])"
+        command = [sys.executable, "-c", code, str(path)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "another program has it open" in done.stderr
+    assert nbglm.load(path).llf.equals(fit.llf)
+
+
+@pytest.mark.filterwarnings("ignore:zarr v3", "ignore:Consolidated metadata")
+def test_the_third_format_of_zarr_is_read(fit, tmp_path):
+    path = tmp_path / "fit.zarr"
+    cells = anndata.AnnData(np.ones((2, 40)), var=pd.DataFrame(index=fit.gene_names))
+    fit.to_anndata(cells)
+    with anndata.settings.override(zarr_write_format=3):
+        cells.write_zarr(path)
+    assert (path / AT / "manifest" / "zarr.json").is_file()
+    assert nbglm.load(path).to_frame().equals(fit.to_frame())
+    with anndata.settings.override(zarr_write_format=3):
+        fit.save(tmp_path / "own.zarr")
+    assert (tmp_path / "own.zarr" / ".zgroup").is_file()
+
+
 # Of another kind ----------------------------------------------------------------------------
 
 
