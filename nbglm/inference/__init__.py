@@ -2,7 +2,8 @@
 
 levels selection               of intervals; which genes and terms
 pvalues cones evidence         tails; references of tests of sizes; what counts say of sizes
-constraint carrying turns branches  coefficients held at values; points moved to another value; branches
+constraint carrying            coefficients held at values; points moved to another value
+turns branches                 the branches of a profile
 profile bounds                 profile intervals and likelihood ratios
 aliasing overdispersion        columns that depend on others, in words; is it Poisson?
 remains fitted                 what is left when counts and cells are dropped; what a fit is made of
