@@ -87,6 +87,17 @@ class NegBinModel(NegBinLikelihood):
 
     _design: Design | None = None
 
+    def __repr__(self) -> str:
+        names = [str(name) for name in self.data.xnames]
+        mean = " + ".join(name for name in names if not name.startswith(PREFIX))
+        size = " + ".join(name.removeprefix(PREFIX) for name in names if name.startswith(PREFIX))
+        if self._design is not None:
+            mean, size = (
+                part.formula.expanded for part in (self._design.mean, self._design.dispersion)
+            )
+        head = f"NegBinModel of {self.endog_names}; fit() fits it"
+        return f"{head}\n  Log mean  {mean}\n  Log size  {size}"
+
     @classmethod
     def from_formula(
         cls,

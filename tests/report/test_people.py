@@ -247,3 +247,16 @@ def test_results_of_arrays_tell_their_columns():
     design = np.column_stack([np.ones(CELLS), OBS["time"]])
     text = repr(nbglm.NegBinModel(COUNTS["ü/up"], design).fit())
     assert "const + x1" in text
+
+
+def test_a_model_tells_what_it_will_fit():
+    data = COUNTS.rename(columns={"ü/up": "y"}).join(OBS)
+    model = nbglm.NegBinModel.from_formula("y ~ time + C(group)", data, dispersion="~ time")
+    for what in (model, model.fit().model):
+        assert repr(what).splitlines() == [
+            "NegBinModel of y; fit() fits it",
+            "  Log mean  ~ time + C(group)",
+            "  Log size  ~ time",
+        ]
+    arrays = nbglm.NegBinModel(data["y"], np.column_stack([np.ones(CELLS), data["time"]]))
+    assert repr(arrays).splitlines()[1:] == ["  Log mean  const + x1", "  Log size  const"]
