@@ -42,6 +42,10 @@ class Arrays(Protocol):
         """Whether there is one."""
         ...
 
+    def below(self, name: str) -> list[str]:
+        """What a group of this name holds; nothing if there is none."""
+        ...
+
 
 class _Allowance:
     """How much a file may claim in all."""
@@ -91,6 +95,12 @@ class _Hdf5:
     def has(self, name: str) -> bool:
         return self._find(name) is not None
 
+    def below(self, name: str) -> list[str]:
+        import h5py
+
+        found = self._find(name)
+        return list(found.keys()) if isinstance(found, h5py.Group) else []
+
     def __call__(self, name: str) -> NDArray[Any]:
         import h5py
 
@@ -133,6 +143,10 @@ class _Zarr:
 
     def has(self, name: str) -> bool:
         return (self._folder / name).is_dir()
+
+    def below(self, name: str) -> list[str]:
+        folder = self._folder / name
+        return [part.name for part in folder.iterdir() if part.is_dir()] if folder.is_dir() else []
 
     def __call__(self, name: str) -> NDArray[Any]:
         import zarr

@@ -94,9 +94,19 @@ def _refuse_what_is_there(path: Path, overwrite: bool | None) -> None:
 
 
 def _is_ours(path: Path) -> bool:
-    """Whether a file holds a fit and nothing besides."""
+    """Whether a file holds a fit and nothing besides: not if somebody has put more into it."""
     with contextlib.suppress(Exception), open_arrays(path) as arrays:
-        return arrays.has(f"uns/{KEY}/{_MARK}")
+        known = ("_index", f"{KEY}_")
+        ours = (part for place in ("obs", "var", "varm") for part in arrays.below(place))
+        none = (
+            part for place in ("layers", "obsm", "obsp", "varp") for part in arrays.below(place)
+        )
+        return (
+            arrays.has(f"uns/{KEY}/{_MARK}")
+            and arrays.below("uns") == [KEY]
+            and all(part.startswith(known) for part in ours)
+            and not any(none)
+        )
     return False
 
 
