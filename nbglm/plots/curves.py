@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nbglm.design.columns import column_of_obs
+from nbglm.exceptions import check_choice
 from nbglm.inference.dropping import of_genes
 from nbglm.inference.estimates import predict_intervals
 from nbglm.inference.levels import check_interval
@@ -139,6 +140,7 @@ def fitted(
     at: Mapping[str, Any] | None = None,
     level: float = 0.95,
     prediction: float | None = 0.9,
+    yscale: str = "linear",
     ax: Axes | None = None,
     **kwargs: Any,
 ) -> Axes:
@@ -164,6 +166,8 @@ def fitted(
     prediction : float or None
         Level of the lighter band in which that share of new counts falls, which shows the
         dispersion; None for none.
+    yscale : str
+        ``"linear"``, or ``"log1p"``, which shows small and large counts side by side, zeros too.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure by default.
     **kwargs
@@ -172,8 +176,7 @@ def fitted(
     Returns
     -------
     matplotlib.axes.Axes
-        Linear in the counts; ``ax.set_yscale("asinh", linear_width=1)`` shows small and large ones
-        side by side. With an offset, counts are divided by its exponential, and curves are those
+        With an offset, counts are divided by its exponential, and curves are those
         of a cell whose offset is 0.
 
     Raises
@@ -196,6 +199,7 @@ def fitted(
     'x'
     """
     check_interval(level)
+    check_choice("yscale", yscale, ("linear", "log1p"), {"log": "log1p", "symlog": "log1p"})
     one, grid = _prepared(results, gene, x, by, at)
     curve, counts = _curve(one, grid, level, _checked(prediction)), _counts(one, grid)
     ax = axes_for(ax)
@@ -211,7 +215,21 @@ def fitted(
     add_legend(ax, told, _note(one, grid), title=grid.by or "")
     if not (counts["count"].any() or curve["mean"].any()):
         ax.set_ylim(-0.05, 1.0)
+    elif yscale == "log1p":
+        _compress(ax)
     return ax
+
+
+def _compress(ax: Axes) -> None:
+    """Let the logarithm of one more than a count be its height."""
+    high = ax.get_ylim()[1]
+    ax.set_yscale("function", functions=(np.log1p, np.expm1))
+    # Heights below 0 have a logarithm down to -1.
+    ax.set_ylim(-0.15, np.expm1(1.03 * np.log1p(max(high, 1.0))))
+    decades = 10.0 ** np.arange(np.ceil(np.log10(max(high, 1.0))) + 1.0)
+    ticks = np.unique(np.concatenate([[0.0], decades, 3.0 * decades]))
+    ticks = ticks[ticks <= high]
+    ax.set_yticks(ticks, [f"{tick:,.0f}" for tick in ticks])
 
 
 def _note(one: FitInference, grid: Grid) -> str:

@@ -103,6 +103,22 @@ def test_a_group_without_counts_has_a_mean_of_0_and_no_interval(fit):
     assert notes(plots.fitted(fit, "g_0"))[-1] == "status: all_zero"
 
 
+def test_small_and_large_counts_can_be_seen_side_by_side(fit, factor):
+    ax = plots.fitted(fit, "g_20", yscale="log1p")
+    ax.figure.canvas.draw()
+    ticks = [label.get_text() for label in ax.get_yticklabels()]
+    assert ticks[:3] == ["0", "1", "3"]
+    low, high = ax.get_ylim()
+    assert -1.0 < low < 0.0
+    assert high > factor[0]["g_20"].max()
+    # Equal steps of log(1 + count) are equally high.
+    heights = ax.transData.transform([(0.0, np.expm1(k)) for k in range(3)])[:, 1]
+    assert heights[2] - heights[1] == pytest.approx(heights[1] - heights[0])
+    plots.fitted(fit, "g_0", yscale="log1p").figure.canvas.draw()
+    with pytest.raises(nbglm.OptionError, match="Did you mean 'log1p'"):
+        plots.fitted(fit, "g_20", yscale="log")
+
+
 def test_truth_values_are_groups(rng):
     obs = pd.DataFrame({"treated": np.arange(40) % 2 == 0, "x": rng.normal(size=40)})
     fit = nbglm.fit_negbin(rng.poisson(3, (40, 1)), "~ treated + x", obs=obs)
