@@ -147,7 +147,10 @@ drawn = by_cluster.sample(cells.obs)
 FROM_SCDESIGNER = {
     "from scdesigner.simulators import NegBinRegressionSimulator": (
         "from nbglm import NegBinRegressionSimulator"
-    )
+    ),
+    # scDesigner takes no seed; with one, a draw is the same every time.
+    "counts = sim.sample(cells.obs)": "counts = sim.sample(cells.obs, seed=1)",
+    "drawn = by_cluster.sample(cells.obs)": "drawn = by_cluster.sample(cells.obs, seed=2)",
 }
 
 
