@@ -4,6 +4,9 @@ import pytest
 from cases import pancreas_path
 from hypothesis import settings
 
+# Fixtures, in which there are no doctests; several files of one name could not all be collected.
+collect_ignore_glob = ["conftest.py", "*/conftest.py"]
+
 # The same examples in every run, so that a failure is one of this change;
 # `pytest --hypothesis-profile=explore` looks for new ones.
 settings.register_profile("same", derandomize=True)

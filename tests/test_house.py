@@ -86,6 +86,12 @@ def test_tests_stand_in_the_folder_of_what_they_test():
     assert {path.name for path in (ROOT / "tests").iterdir() if path.is_dir()} <= known
 
 
+def test_no_two_test_files_have_one_name():
+    """pytest could not import the second."""
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert [name for name in dict.fromkeys(names) if names.count(name) > 1] == []
+
+
 def test_files_that_documents_name_are_there():
     named = re.compile(r"(?<![\w/.])(?:tests|nbglm|validation|docs)/[\w/]+\.(?:py|md|R|csv|png)\b")
     documents = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "noxfile.py"]

@@ -337,7 +337,7 @@ def test_links_out_of_the_file_are_not_followed(fit, tmp_path):
     refused(store, "neither a file nor a folder")
 
 
-# A formula is the one thing in a file that could be executed: tests/files/test_formulas.py.
+# A formula is the one thing in a file that could be executed: tests/files/test_kept_formulas.py.
 
 
 # Writing ------------------------------------------------------------------------------------
