@@ -371,18 +371,17 @@ def test_an_anndata_with_a_fit_in_it_is_not_replaced(fit, tmp_path):
 
 @pytest.mark.parametrize("place", ["obs", "var", "uns", "obsm", "layers"])
 def test_a_saved_fit_that_was_added_to_is_not_replaced(fit, place, tmp_path):
-    for name in ("fit.h5ad", "fit.zarr"):
-        path = tmp_path / name
-        fit.save(path, data=True)
-        more = anndata.read_h5ad(path) if name.endswith("h5ad") else anndata.read_zarr(path)
-        more.write_h5ad(path) if name.endswith("h5ad") else more.write_zarr(path)
-        fit.save(path, data=True)
-        rows = more.shape[place == "var"]
-        tables = {"layers": more.X, "obsm": np.ones((rows, 2))}
-        getattr(more, place)["more"] = tables.get(place, np.ones(rows))
-        more.write_h5ad(path) if name.endswith("h5ad") else more.write_zarr(path)
-        with pytest.raises(nbglm.FileError, match="no saved fit"):
-            fit.save(path)
+    path = tmp_path / "fit.h5ad"
+    fit.save(path, data=True)
+    more = anndata.read_h5ad(path)
+    more.write_h5ad(path)
+    fit.save(path, data=True)
+    rows = more.shape[place == "var"]
+    tables = {"layers": more.X, "obsm": np.ones((rows, 2))}
+    getattr(more, place)["more"] = tables.get(place, np.ones(rows))
+    more.write_h5ad(path)
+    with pytest.raises(nbglm.FileError, match="no saved fit"):
+        fit.save(path)
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
