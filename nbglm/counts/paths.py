@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from nbglm.exceptions import CountsError, FileError, did_you_mean, some_of
+from nbglm.exceptions import CountsError, FileError, NbglmError, did_you_mean, some_of
 
 __all__ = ["StoredAnnData", "open_anndata"]
 
@@ -77,6 +78,25 @@ def open_anndata(path: str | os.PathLike[str], layer: str | None) -> StoredAnnDa
             msg = f"{str(place)!r} is no AnnData (.h5ad or .zarr); pass data={said}."
             raise FileError(msg)
     root = _opened(place)
+    with _damage_named(place):
+        return _parts(root, place, layer)
+
+
+@contextmanager
+def _damage_named(place: Path) -> Iterator[None]:
+    """Name the file in what h5py and zarr raise where one is damaged, which may be anything."""
+    try:
+        yield
+    except (NbglmError, MemoryError, ImportError):
+        raise
+    except Exception as error:
+        lines = str(error).strip("'\" \n").splitlines() or [type(error).__name__]
+        msg = f"{str(place)!r} cannot be read as an AnnData: {lines[0].rstrip('.')}."
+        raise FileError(msg) from error
+
+
+def _parts(root: Any, place: Path, layer: str | None) -> StoredAnnData:
+    """What an opened file holds of an AnnData."""
     missing = [name for name in ("obs", "var") if name not in root]
     if missing:
         msg = f"{str(place)!r} holds no AnnData: it has no {some_of(missing)}."
@@ -102,13 +122,10 @@ def _opened(place: Path) -> Any:
         raise FileError(msg)
     open_root = _open_zarr if place.is_dir() else _open_hdf5
     try:
-        return open_root(place)
+        with _damage_named(place):
+            return open_root(place)
     except ImportError as error:
         msg = f"{str(place)!r} is of zarr, which is not installed: pip install zarr."
-        raise FileError(msg) from error
-    except Exception as error:  # of a damaged file h5py and zarr raise anything
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        msg = f"{str(place)!r} cannot be read as an AnnData: {lines[0].rstrip('.')}."
         raise FileError(msg) from error
 
 

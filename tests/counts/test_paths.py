@@ -7,6 +7,7 @@ import pytest
 from scipy import sparse
 
 import nbglm
+from nbglm.counts import paths
 
 CELLS = 50
 
@@ -115,3 +116,47 @@ def test_data_that_were_kept_with_a_fit_can_be_fitted_again(tmp_path):
     first.save(tmp_path / "fit.h5ad", data=True)
     again = nbglm.fit_negbin(tmp_path / "fit.h5ad", "~ 1", progress=False)
     pd.testing.assert_frame_equal(again.to_frame(), first.to_frame(), check_exact=True)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("Unable to synchronously check link existence (bad local heap signature)"),
+        KeyError("Unable to synchronously open object (message not aligned)"),
+        OSError("Can't synchronously read data (bad heap pointer)"),
+        AssertionError(),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+@pytest.mark.parametrize("fails_at", [1, 2, 3, 5, 8])
+def test_whatever_is_raised_about_a_damaged_file_names_it(tmp_path, monkeypatch, error, fails_at):
+    """As h5py does at any access to a file in which a few bytes are others."""
+    path = tmp_path / "cells.h5ad"
+    make().write_h5ad(path)
+
+    class Damaged:
+        asked = 0
+
+        def __init__(self, group):
+            self.group = group
+
+        def ask(self):
+            Damaged.asked += 1
+            if Damaged.asked >= fails_at:
+                raise error
+            return self.group
+
+        def __contains__(self, name):
+            return name in self.ask()
+
+        def __getitem__(self, name):
+            return Damaged(self.ask()[name])
+
+        def __getattr__(self, name):
+            return getattr(self.ask(), name)
+
+    opened = paths._opened
+    monkeypatch.setattr(paths, "_opened", lambda place: Damaged(opened(place)))
+    with pytest.raises(nbglm.FileError, match=r"cells.h5ad.* cannot be read") as raised:
+        nbglm.fit_negbin(path, "~ x", progress=False)
+    assert isinstance(raised.value, OSError)

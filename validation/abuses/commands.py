@@ -215,12 +215,12 @@ def a_damaged_file() -> None:
 
 @answered
 def an_hdf5_file_of_something_else() -> None:
-    on_file("other.h5", "other.h5", "of another kind")
+    on_file("other.h5", "other.h5", "holds no AnnData")
 
 
 @answered
 def an_hdf5_file_of_nothing() -> None:
-    on_file("nothing.h5ad", "nothing.h5ad", "of another kind")
+    on_file("nothing.h5ad", "nothing.h5ad", "holds no AnnData")
 
 
 @answered
