@@ -120,7 +120,7 @@ def _damage_told(path: Path, kind: str) -> Iterator[None]:
         raise
     except Exception as error:
         msg = (
-            f"{path}: damaged, incomplete or of another kind than {kind} as anndata writes it: "
+            f"{path}: damaged, incomplete, or a file of this kind ({kind}) that holds no AnnData: "
             f"{first_line(error)}."
         )
         raise CountsError(msg) from error
