@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from nbglm.fit.prediction import predict
 from nbglm.inference.methods import FitInference
 from nbglm.plots.figure import BLUE, VERMILLION, axes_for
-from nbglm.plots.genes import draw_genes
+from nbglm.plots.points import draw_genes
 from nbglm.plots.subject import fit_of
 
 if TYPE_CHECKING:
