@@ -56,14 +56,14 @@ class Collapse:
     ----------
     genes : ndarray of int
         Which genes.
-    transform : ndarray or sparse array, shape (p + q, rank)
+    transform : ndarray, shape (p + q, rank)
         From orthonormal coordinates to the user's coefficients.
     directions : ndarray, shape (rank, d)
         In the orthonormal coordinates.
     """
 
     genes: IntArray
-    transform: Any
+    transform: FloatArray
     directions: FloatArray
 
     def touches(self, matrix: FloatArray) -> BoolArray:
@@ -77,7 +77,7 @@ class Collapse:
         -------
         ndarray of bool, shape (combinations,)
         """
-        rows = np.asarray(matrix @ self.transform)
+        rows = matrix @ self.transform
         along = np.linalg.norm(rows @ self.directions, axis=1)
         return np.asarray(along > _SHARE * np.linalg.norm(rows, axis=1))
 
@@ -274,7 +274,10 @@ def _collapses(
         size = _directions(size_design, weight, finite, squares)
         directions = block_diag(mean[1], size[1])
         if directions.shape[1]:
-            yield Collapse(genes, block_matrix(mean[0], size[0]), directions)
+            transform = block_matrix(mean[0], size[0])
+            if sparse.issparse(transform):
+                transform = transform.toarray()
+            yield Collapse(genes, transform, directions)
 
 
 def collapsed_by_cells(

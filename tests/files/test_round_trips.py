@@ -3,6 +3,7 @@
 import pickle
 import subprocess
 import sys
+import warnings
 
 import anndata
 import numpy as np
@@ -274,3 +275,27 @@ def test_scanpy_users_can_open_the_file(tmp_path):
     whole = anndata.read_h5ad(tmp_path / "whole.h5ad")
     assert list(whole.obs_names) == list(DATA.obs_names)
     np.testing.assert_array_equal(whole.X.toarray(), DATA.X)
+
+
+@pytest.mark.parametrize("cov_type", ["cluster", "HC0"])
+def test_what_errors_of_a_large_factor_do_not_tell_is_kept(tmp_path, cov_type):
+    """Of more than 200 columns, which are looked at by strata; two levels have a cell each."""
+    rng = np.random.default_rng(0)
+    level = np.arange(1500) % 210
+    level[[7, 8]] = 210, 211
+    obs = pd.DataFrame({"level": level, "donor": rng.integers(0, 9, 1500)}).astype(str)
+    y = rng.negative_binomial(2, 0.4, 1500)
+    counts = pd.DataFrame({"a": y, "b": np.where(level == 3, 0, y)})
+    kwds = {"groups": "donor"} if cov_type == "cluster" else None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", nbglm.NbglmWarning)
+        fit = nbglm.fit_negbin(
+            counts, "~ level", obs=obs, cov_type=cov_type, cov_kwds=kwds, progress=False
+        )
+    words = fit.t_test("level[T.211]")["status"].tolist()
+    assert words == ["not_identified", "not_identified"]
+    fit.save(tmp_path / "fit.h5ad")
+    again = nbglm.load(tmp_path / "fit.h5ad")
+    assert again.t_test("level[T.211]").equals(fit.t_test("level[T.211]"))
+    assert again.bse["beta"].equals(fit.bse["beta"])
+    assert again.coef_status["beta"].equals(fit.coef_status["beta"])
