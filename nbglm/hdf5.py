@@ -3,16 +3,21 @@
 A file of the HDF5 library that cannot be written to its end cannot be closed either, and the
 library ends the whole process some time later, when another file is closed. Here the library writes
 to a Python file that takes everything: what the disk refuses is gone, the library never hears of
-it and closes in peace, and then the error is raised.
+it and closes in peace, and then the error is raised. Nor may Ctrl-C end a call of the library in
+its middle: where it falls into the Python file it waits for a moment.
 """
 
 from __future__ import annotations
 
+import _thread
 import io
 import os
+import signal
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -64,6 +69,38 @@ class _Patient(io.RawIOBase):
         return True
 
 
+_CALLED_BY_HDF5 = frozenset(
+    method.__code__ for method in vars(_Patient).values() if hasattr(method, "__code__")
+)
+_MOMENT = 0.02  # seconds after which an interrupt tries again
+
+
+@contextmanager
+def _interrupts_wait() -> Iterator[None]:
+    """Let Ctrl-C wait while HDF5 calls the file."""
+    wanted = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(wanted):
+        yield
+        return
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        caller = frame
+        while caller is not None:
+            # Python ignores what is raised where an object ends, as those of h5py do all the time.
+            ending = caller.f_globals.get("__name__") == "weakref"
+            if ending or caller.f_code in _CALLED_BY_HDF5:
+                threading.Timer(_MOMENT, _thread.interrupt_main).start()
+                return
+            caller = caller.f_back
+        wanted(number, frame)
+
+    signal.signal(signal.SIGINT, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, wanted)
+
+
 @contextmanager
 def new_hdf5(path: Path) -> Iterator[Any]:
     """A new HDF5 file to be written in a ``with`` block, on the disk at its end.
@@ -96,7 +133,7 @@ def new_hdf5(path: Path) -> Iterator[Any]:
     with path.open("w+b", buffering=0) as file:
         patient = _Patient(file)
         try:
-            with h5py.File(patient, "w") as made:
+            with _interrupts_wait(), h5py.File(patient, "w") as made:
                 yield made
         except Exception as error:
             # What is lost on a full disk may be missed before the end.

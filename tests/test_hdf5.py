@@ -86,3 +86,46 @@ def test_the_first_error_is_the_one_raised(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="broken") as raised, new_hdf5(Place(tmp_path / "a")) as file:
         file["x"] = np.arange(10)
     assert raised.value.errno == errno.ENOSPC
+
+
+def test_an_interrupt_within_a_call_of_hdf5_waits_for_its_end(tmp_path):
+    """It would leave the library in the middle of things, and end the process later."""
+    program = """
+import _thread, io, pathlib, signal
+import h5py, numpy as np
+from nbglm.hdf5 import new_hdf5
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+inside = []
+
+class Interrupted(io.FileIO):
+    def write(self, data):
+        if not inside:
+            inside.append(signal.raise_signal(signal.SIGINT))
+        return super().write(data)
+
+class Place(type(pathlib.Path())):
+    def open(self, mode, buffering):
+        return Interrupted(str(self), mode.replace("b", ""))
+
+try:
+    with new_hdf5(Place("a")) as file:
+        for part in range(100_000):
+            file.create_dataset(f"x{part}", data=np.arange(5000.0))
+except KeyboardInterrupt:
+    assert 0 < part < 99_999
+    print("interrupted")
+assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+with h5py.File("other.h5", "w") as file:
+    file["x"] = np.arange(10)
+print("alive")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))},
+    )
+    assert (done.returncode, done.stdout) == (0, "interrupted\nalive\n"), done.stderr
