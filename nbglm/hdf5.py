@@ -2,9 +2,9 @@
 
 A file of the HDF5 library that cannot be written to its end cannot be closed either, and the
 library ends the whole process some time later, when another file is closed. Here the library writes
-to a Python file that takes everything: what the disk refuses is gone, the library never hears of
-it and closes in peace, and then the error is raised. Nor may Ctrl-C end a call of the library in
-its middle: where it falls into the Python file it waits for a moment.
+to a Python file that takes everything: what the disk refuses is kept in memory, the library never
+hears of it and closes in peace, and then the error is raised. Nor may Ctrl-C end a call of the
+library in its middle: where it falls into the Python file it waits for a moment.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from anndata import AnnData
 
-__all__ = ["new_hdf5", "write_h5ad"]
+__all__ = ["check_disk", "new_hdf5", "write_h5ad"]
 
 
 class _Patient(io.RawIOBase):
@@ -31,19 +31,35 @@ class _Patient(io.RawIOBase):
 
     def __init__(self, file: io.FileIO) -> None:
         self._file = file
+        self._refused: list[tuple[int, bytes]] = []  # places and bytes, in the order of writing
         self.error: OSError | None = None
 
     def readinto(self, buffer: Any) -> int:
-        return self._file.readinto(buffer) or 0
+        view = memoryview(buffer).cast("B")
+        start = self._file.tell()
+        found = self._file.readinto(view) or 0
+        if self.error is None:
+            return found
+        view[found:] = bytes(len(view) - found)
+        for place, kept in self._refused:
+            lo, hi = max(place, start), min(place + len(kept), start + len(view))
+            if lo < hi:
+                view[lo - start : hi - start] = kept[lo - place : hi - place]
+        self._file.seek(start + len(view))
+        return len(view)
 
     def write(self, data: Any) -> int:
         view = memoryview(data).cast("B")
+        start = self._file.tell()
         done = 0
         while done < len(view) and self.error is None:
             try:
                 done += self._file.write(view[done:])
             except OSError as error:
                 self.error = error
+        if done < len(view):
+            self._refused.append((start + done, bytes(view[done:])))
+            self._file.seek(start + len(view))
         return len(view)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
@@ -67,6 +83,28 @@ class _Patient(io.RawIOBase):
 
     def seekable(self) -> bool:
         return True
+
+
+_PATIENT: dict[int, _Patient] = {}  # by the number of the HDF5 file that is being written
+
+
+def check_disk(file: Any) -> None:
+    """Stop writing a large file of :func:`new_hdf5` if the disk is full already.
+
+    Parameters
+    ----------
+    file : h5py.File or zarr.Group
+        The file; of other kinds nothing is known.
+
+    Raises
+    ------
+    OSError
+        What the disk said.
+    """
+    number = getattr(getattr(file, "id", None), "id", None)
+    patient = _PATIENT.get(number) if isinstance(number, int) else None
+    if patient is not None and patient.error is not None:
+        raise patient.error
 
 
 _CALLED_BY_HDF5 = frozenset(
@@ -134,12 +172,16 @@ def new_hdf5(path: Path) -> Iterator[Any]:
         patient = _Patient(file)
         try:
             with _interrupts_wait(), h5py.File(patient, "w") as made:
+                _PATIENT[made.id.id] = patient
                 yield made
         except Exception as error:
             # What is lost on a full disk may be missed before the end.
             if patient.error is not None:
                 raise patient.error from error
             raise
+        finally:
+            for number in [number for number, file in _PATIENT.items() if file is patient]:
+                del _PATIENT[number]
         if patient.error is not None:
             raise patient.error
         os.fsync(file.fileno())

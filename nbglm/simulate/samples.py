@@ -13,7 +13,7 @@ import numpy as np
 from scipy import sparse
 
 from nbglm.exceptions import FileError
-from nbglm.hdf5 import new_hdf5
+from nbglm.hdf5 import check_disk, new_hdf5
 from nbglm.replacing import replacing
 from nbglm.simulate.sampling import Piece, Sampling
 
@@ -138,6 +138,7 @@ def _write(sampling: Sampling, place: Path, dtype: type) -> None:
         for piece in pieces:
             _refuse_wide(piece, dtype)
             _append(group, piece, dtype)
+            check_disk(group)
 
 
 def _refuse_wide(piece: Piece, dtype: type) -> None:
