@@ -85,24 +85,20 @@ class _Patient(io.RawIOBase):
         return True
 
 
-_PATIENT: dict[int, _Patient] = {}  # by the number of the HDF5 file that is being written
-
-
 def check_disk(file: Any) -> None:
     """Stop writing a large file of :func:`new_hdf5` if the disk is full already.
 
     Parameters
     ----------
     file : h5py.File or zarr.Group
-        The file; of other kinds nothing is known.
+        The file; of others than :func:`new_hdf5` makes nothing is known.
 
     Raises
     ------
     OSError
         What the disk said.
     """
-    number = getattr(getattr(file, "id", None), "id", None)
-    patient = _PATIENT.get(number) if isinstance(number, int) else None
+    patient = getattr(file, "patient", None)
     if patient is not None and patient.error is not None:
         raise patient.error
 
@@ -172,16 +168,13 @@ def new_hdf5(path: Path) -> Iterator[Any]:
         patient = _Patient(file)
         try:
             with _interrupts_wait(), h5py.File(patient, "w") as made:
-                _PATIENT[made.id.id] = patient
+                made.patient = patient
                 yield made
         except Exception as error:
-            # What is lost on a full disk may be missed before the end.
+            # Whatever else is raised on a full disk, that it is full is the reason.
             if patient.error is not None:
                 raise patient.error from error
             raise
-        finally:
-            for number in [number for number, file in _PATIENT.items() if file is patient]:
-                del _PATIENT[number]
         if patient.error is not None:
             raise patient.error
         os.fsync(file.fileno())

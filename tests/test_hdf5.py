@@ -13,6 +13,18 @@ import pytest
 from nbglm.hdf5 import new_hdf5
 
 
+def run_in_child(program, folder):
+    """Run a program of which nobody knows whether it survives."""
+    return subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))},
+    )
+
+
 def test_what_is_written_is_read_back(tmp_path):
     values = np.random.default_rng(0).normal(size=200_000)
     with new_hdf5(tmp_path / "a.h5") as file:
@@ -61,14 +73,7 @@ for name in "abc":
         assert file["x"][:].sum() == 45
 print("alive")
 """
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))},
-    )
+    done = run_in_child(program, tmp_path)
     assert (done.returncode, done.stdout) == (0, "alive\n"), done.stderr
 
 
@@ -120,12 +125,49 @@ with h5py.File("other.h5", "w") as file:
     file["x"] = np.arange(10)
 print("alive")
 """
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))},
-    )
+    done = run_in_child(program, tmp_path)
     assert (done.returncode, done.stdout) == (0, "interrupted\nalive\n"), done.stderr
+
+
+def test_labels_on_a_full_disk_are_an_error_too(tmp_path):
+    """HDF5 reads back what it has written of texts, which the disk did not take."""
+    program = """
+import errno, io, pathlib
+import anndata, h5py, numpy as np, pandas as pd
+from nbglm.hdf5 import check_disk, new_hdf5, write_h5ad
+
+class Full(io.FileIO):
+    def write(self, data):
+        if self.tell() + len(data) > room:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super().write(data)
+
+class Place(type(pathlib.Path())):
+    def open(self, mode, buffering):
+        return Full(str(self), mode.replace("b", ""))
+
+obs = pd.DataFrame({"donor": [f"d{k}" for k in range(4000)]})
+obs.index = [f"cell number {k}" for k in range(4000)]
+cells = anndata.AnnData(np.ones((4000, 20)), obs=obs)
+for room in range(1000, 400_000, 7919):
+    try:
+        write_h5ad(cells, Place("a.h5ad"))
+    except OSError as error:
+        assert error.errno == errno.ENOSPC, error
+    else:
+        raise AssertionError("the disk was not full")
+    with h5py.File("other.h5", "w") as file:
+        file["x"] = np.arange(10)
+room = 5000
+try:
+    with new_hdf5(Place("b.h5")) as file:
+        for part in range(100_000):
+            file.create_dataset(f"x{part}", data=np.arange(5000.0))
+            check_disk(file)
+except OSError as error:
+    assert error.errno == errno.ENOSPC, error
+assert part == 0  # and no more is kept in memory than that
+print("alive")
+"""
+    done = run_in_child(program, tmp_path)
+    assert (done.returncode, done.stdout) == (0, "alive\n"), done.stderr
