@@ -22,9 +22,9 @@ from nbglm.files.annotating import check_anndata, genes_of, places
 from nbglm.files.document import KEY, Document, read_document
 from nbglm.files.fits import digest_of_counts, fit_of_tree
 from nbglm.files.reading import Arrays, open_arrays
-from nbglm.files.writing import as_path
 from nbglm.inference.dropping import of_genes
 from nbglm.inference.methods import FitInference
+from nbglm.places import as_path
 from nbglm.results import NegBinResults
 from nbglm.simulator import NegBinRegressionSimulator
 

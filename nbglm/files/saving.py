@@ -21,9 +21,10 @@ from nbglm.files.annotating import (
 )
 from nbglm.files.document import KEY
 from nbglm.files.fits import digest_of_counts
-from nbglm.files.writing import as_path, marked, write_anndata
+from nbglm.files.writing import marked, write_anndata
 from nbglm.inference.dropping import without_data
 from nbglm.inference.methods import FitInference
+from nbglm.places import as_path
 
 if TYPE_CHECKING:
     from anndata import AnnData

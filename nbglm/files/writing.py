@@ -11,43 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nbglm.exceptions import FileError, InputTypeError
+from nbglm.exceptions import FileError
 from nbglm.files.document import KEY
 from nbglm.files.reading import open_arrays
 from nbglm.hdf5 import write_h5ad
-from nbglm.replacing import replacing
+from nbglm.places import check_place, new_place
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
-__all__ = ["as_path", "marked", "write_anndata"]
+__all__ = ["marked", "write_anndata"]
 
-_SUFFIXES = (".h5ad", ".zarr")
 _MARK = "nbglm_file"
 _LARGE = 2**20  # bytes
-
-
-def as_path(path: object) -> Path:
-    """A path, or an error that says what was given in its place.
-
-    Parameters
-    ----------
-    path : str or PathLike
-        Of a file.
-
-    Returns
-    -------
-    Path
-
-    Raises
-    ------
-    InputTypeError
-        If it is none.
-    """
-    if not isinstance(path, str | os.PathLike):
-        msg = f"path must be the name of a file, not {type(path).__name__}."
-        raise InputTypeError(msg)
-    return Path(path).expanduser()
 
 
 def write_anndata(adata: AnnData, path: Path, *, overwrite: bool | None) -> None:
@@ -67,21 +43,11 @@ def write_anndata(adata: AnnData, path: Path, *, overwrite: bool | None) -> None
     FileError
         If something else is there, or it cannot be written.
     """
-    if path.suffix not in _SUFFIXES:
-        msg = f"{str(path)!r} must end in .h5ad (one file) or .zarr (a folder)."
-        raise FileError(msg)
-    if not path.parent.is_dir():
-        msg = f"{str(path)!r} cannot be written: there is no folder {str(path.parent)!r}."
-        raise FileError(msg)
+    check_place(path, repr(str(path)))
     _refuse_what_is_there(path, overwrite)
     write = _write_zarr if path.suffix == ".zarr" else _write_h5ad
-    try:
-        with replacing(path) as place:
-            write(adata, place)
-    except OSError as error:
-        cause = error.strerror or str(error).splitlines()[0]
-        msg = f"{str(path)!r} cannot be written: {cause}."
-        raise FileError(msg) from error
+    with new_place(path, repr(str(path))) as place:
+        write(adata, place)
 
 
 def _refuse_what_is_there(path: Path, overwrite: bool | None) -> None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, overload
 
 import pandas as pd
 
-from nbglm.exceptions import InputTypeError
 from nbglm.inference.predicting import FitPredictions
+from nbglm.places import as_path
 from nbglm.simulate.cells import new_cells
 from nbglm.simulate.draws import Seed, seed_entropy
 from nbglm.simulate.samples import sample_in_memory, sample_to_file
@@ -120,18 +119,16 @@ class FitSamples(FitPredictions):
         FileError
             If `out` is there already or cannot be written.
         """
-        if out is not None and not isinstance(out, str | os.PathLike):
-            msg = f"out must be the name of a file, not {type(out).__name__}."
-            raise InputTypeError(msg)
+        place = None if out is None else as_path(out, "out")
         weights = self.weights if obs is None else None
-        obs, *designs = self._rows(obs, offset, size_factors)
+        obs, x, z, total = self._rows(obs, offset, size_factors)
         entropy = seed_entropy(seed)
         cells = new_cells(
-            obs, (designs[0], designs[1], designs[2]), entropy,
+            obs, (x, z, total), entropy,
             n_cells=n_cells, replicates=replicates, weights=weights,
         )  # fmt: skip
         sampling = Sampling(self, cells, entropy, uncertainty, truth, n_jobs)
-        if out is None:
+        if place is None:
             return sample_in_memory(sampling)
-        sample_to_file(sampling, Path(out).expanduser())
+        sample_to_file(sampling, place)
         return None

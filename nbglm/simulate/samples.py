@@ -14,7 +14,7 @@ from scipy import sparse
 
 from nbglm.exceptions import FileError
 from nbglm.hdf5 import check_disk, new_hdf5
-from nbglm.replacing import replacing
+from nbglm.places import check_place, new_place
 from nbglm.simulate.sampling import Piece, Sampling
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ __all__ = ["PROVENANCE", "sample_in_memory", "sample_to_file"]
 PROVENANCE = "nbglm_sample"
 """Key of ``uns`` under which a sample says what it was drawn from."""
 
-_SUFFIXES = (".h5ad", ".zarr")
 _CHUNK = 1 << 18  # entries of a chunk of an array in a file
 
 
@@ -161,23 +160,14 @@ def sample_to_file(sampling: Sampling, out: Path) -> None:
     FileError
         If it cannot be written, or is there already.
     """
-    if out.suffix not in _SUFFIXES:
-        msg = f"out={str(out)!r} must end in .h5ad (one file) or .zarr (a folder)."
-        raise FileError(msg)
-    if not out.parent.is_dir():
-        msg = f"out={str(out)!r} cannot be written: there is no folder {str(out.parent)!r}."
-        raise FileError(msg)
+    said = f"out={str(out)!r}"
+    check_place(out, said)
     if os.path.lexists(out):
-        msg = f"out={str(out)!r}: there is something already; remove it, or choose another name."
+        msg = f"{said}: there is something already; remove it, or choose another name."
         raise FileError(msg)
-    try:
-        with replacing(out) as place:
-            try:
-                _write(sampling, place, np.int32)
-            except _TooWideError:
-                # The draws are the same once more, and hardly any sample gets here.
-                _write(sampling, place, np.int64)
-    except OSError as error:
-        cause = error.strerror or str(error).splitlines()[0]
-        msg = f"out={str(out)!r} cannot be written: {cause}."
-        raise FileError(msg) from error
+    with new_place(out, said) as place:
+        try:
+            _write(sampling, place, np.int32)
+        except _TooWideError:
+            # The draws are the same once more, and hardly any sample gets here.
+            _write(sampling, place, np.int64)
