@@ -236,7 +236,7 @@ class Profile:
         ends += self._in_limits(problem, [point.limit for point in near])
         if effort >= LOOKED and (known is None or known.effort < LOOKED):
             ends += self._looked(problem, starts[0] if starts else self._start_at(value))
-        # Nobody can climb on from a neighbour whose best is a limit.
+        # Beside the limit of a neighbour there may be a better one, of which no ascent knows.
         in_limit = known is None and any(point.theta is None for point in near)
         if effort == SEARCHED or in_limit or not (ends or known):
             found = supremum(Geometry(problem), estimate.cells, estimate.counts, MAX_EVALUATIONS)
