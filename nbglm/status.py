@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["COEF_STATUS", "GENE_STATUS", "SENTENCES"]
+__all__ = ["COEF_STATUS", "GENE_STATUS", "NOTHING_TOLD", "SENTENCES"]
 
 GENE_STATUS = (
     "not_converged",
@@ -13,6 +13,9 @@ GENE_STATUS = (
     "ok",
 )
 """Status words of a gene, the most consequential first."""
+
+NOTHING_TOLD = ("all_zero", "not_converged")
+"""Status words of genes whose counts are not described by a distribution that was fitted."""
 
 COEF_STATUS = (
     "ok",

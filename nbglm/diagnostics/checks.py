@@ -18,7 +18,7 @@ from nbglm.inference.selection import names_of
 from nbglm.inference.tables import FitTables
 from nbglm.parallel.threads import in_threads
 from nbglm.simulate.draws import Seed, seed_entropy
-from nbglm.status import GENE_STATUS
+from nbglm.status import GENE_STATUS, NOTHING_TOLD
 
 __all__ = ["TESTS", "goodness_of_fit"]
 
@@ -27,7 +27,6 @@ IntArray = NDArray[np.int64]
 TESTS = ("zeros", "dispersion", "uniformity")
 """What is tested."""
 
-_NOTHING_TOLD = ("all_zero", "not_converged")
 _UNTESTED = Moment(np.nan, np.nan, np.nan, 0)
 
 
@@ -35,7 +34,7 @@ def _moments(
     results: FitTables, gene: int, tests: list[str], entropy: tuple[int, ...]
 ) -> list[Moment]:
     """The tests of one gene."""
-    if GENE_STATUS[results.arrays.status[gene]] in _NOTHING_TOLD:
+    if GENE_STATUS[results.arrays.status[gene]] in NOTHING_TOLD:
         return [_UNTESTED] * len(tests)
     cells = cells_of_one(results, gene)
     design = results.design
@@ -102,7 +101,7 @@ def goodness_of_fit(
     tail = chi2_tail(statistic.ravel(), df.ravel().astype(np.int64))
     parts = (np.where(np.isnan(statistic), np.nan, part.reshape(shape)) for part in tail)
     whole = np.array(GENE_STATUS, dtype=object)[results.arrays.status[positions]]
-    untold = np.isin(whole.astype(str), _NOTHING_TOLD)
+    untold = np.isin(whole.astype(str), NOTHING_TOLD)
     status = np.where(np.isnan(statistic), "not_identified", "ok").astype(object)
     status[untold] = whole[untold, None]
     columns = {

@@ -15,7 +15,7 @@ from nbglm.inference.dropping import of_genes
 from nbglm.inference.estimates import predict_intervals
 from nbglm.inference.levels import check_interval
 from nbglm.inference.methods import FitInference
-from nbglm.plots.figure import CYCLE, add_legend, axes_for, plain, with_defaults
+from nbglm.plots.figure import CYCLE, MANY, add_legend, axes_for, plain, with_defaults
 from nbglm.plots.grids import Grid, make_grid
 from nbglm.plots.subject import fit_of, one_gene
 
@@ -26,7 +26,6 @@ __all__ = ["fitted", "fitted_counts_data", "fitted_data"]
 
 FloatArray = NDArray[np.float64]
 
-_MANY = 5_000  # points from which on a picture holds them as pixels
 _GOLDEN = 0.6180339887498949
 
 
@@ -245,7 +244,7 @@ def _shown(value: object) -> str:
 
 def _points(ax: Axes, x: FloatArray, y: FloatArray, color: str, options: Any) -> None:
     alpha = float(np.clip(12.0 / np.sqrt(max(x.size, 1)), 0.12, 0.6))
-    style = {"s": 7.0, "alpha": alpha, "linewidths": 0.0, "rasterized": x.size > _MANY}
+    style = {"s": 7.0, "alpha": alpha, "linewidths": 0.0, "rasterized": x.size > MANY}
     ax.scatter(x, y, zorder=2, **with_defaults(options, color=color, **style))
 
 

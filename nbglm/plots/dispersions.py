@@ -14,6 +14,7 @@ from nbglm.inference.methods import FitInference
 from nbglm.plots.figure import BLUE, VERMILLION, axes_for
 from nbglm.plots.points import draw_genes
 from nbglm.plots.subject import fit_of
+from nbglm.status import NOTHING_TOLD
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -84,7 +85,7 @@ def mean_dispersion_data(results: object) -> pd.DataFrame:
     status = tables.status
     with np.errstate(divide="ignore"):
         alpha = 1.0 / _typical_size(tables)
-    known = ~status.isin(["all_zero", "not_converged"]).to_numpy()
+    known = ~status.isin(NOTHING_TOLD).to_numpy()
     lacking = np.isnan(tables.params["gamma"].to_numpy()).all(axis=0)
     return pd.DataFrame(
         {

@@ -16,6 +16,7 @@ __all__ = [
     "GREEN",
     "GREY",
     "INK",
+    "MANY",
     "ORANGE",
     "SKY",
     "VERMILLION",
@@ -30,6 +31,9 @@ BLUE, VERMILLION, GREEN, ORANGE = "#0072B2", "#D55E00", "#009E73", "#E69F00"
 SKY, PURPLE, YELLOW = "#56B4E9", "#CC79A7", "#F0E442"
 GREY, INK = "#9A9A9A", "#333333"
 CYCLE = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, "#000000", YELLOW)
+
+MANY = 5_000
+"""Points from which on a picture holds them as pixels."""
 
 _ALIASES = {
     alias: group

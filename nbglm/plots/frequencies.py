@@ -14,9 +14,9 @@ from nbglm.diagnostics.calibration import count_bins, frequencies, mean_pit, who
 from nbglm.diagnostics.cells import cells_of_genes, cells_of_one
 from nbglm.exceptions import check_choice
 from nbglm.inference.selection import gene_positions
-from nbglm.plots.edges import missing_note, plural
+from nbglm.plots.edges import plural
 from nbglm.plots.figure import BLUE, GREY, VERMILLION, add_legend, axes_for, plain, with_defaults
-from nbglm.plots.subject import fit_of, one_gene
+from nbglm.plots.subject import fit_of, one_gene, told_genes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,7 +25,6 @@ __all__ = ["pit", "pit_data", "rootogram", "rootogram_data"]
 
 _STYLES = ("hanging", "standing", "suspended")
 _TICKS = 10
-_NOTHING_TOLD = ("all_zero", "not_converged")
 
 
 def rootogram_data(
@@ -185,9 +184,7 @@ def _pit(results: object, genes: Any, n_bins: int) -> tuple[pd.DataFrame, str, s
     tables = fit_of(results)
     tables.require_data("pit()")
     asked = gene_positions(tables.counts.genes, genes)
-    status = tables.status.iloc[asked]
-    told = ~status.isin(_NOTHING_TOLD)
-    positions = asked[told.to_numpy()]
+    positions, note = told_genes(tables, asked)
     edges = np.linspace(0.0, 1.0, n_bins + 1)
     density = np.full(n_bins, np.nan)
     if positions.size:
@@ -207,7 +204,7 @@ def _pit(results: object, genes: Any, n_bins: int) -> tuple[pd.DataFrame, str, s
         }
     )
     name = str(tables.counts.genes[asked[0]]) if asked.size == 1 else plural(positions.size)
-    return table, name, missing_note(status, told)
+    return table, name, note
 
 
 def pit(

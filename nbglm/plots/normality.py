@@ -14,9 +14,9 @@ from nbglm.diagnostics.residuals import residual_table
 from nbglm.exceptions import OptionError
 from nbglm.inference.methods import FitInference
 from nbglm.inference.selection import gene_positions
-from nbglm.plots.edges import missing_note, plural
-from nbglm.plots.figure import CYCLE, GREY, add_legend, axes_for, plain, with_defaults
-from nbglm.plots.subject import fit_of
+from nbglm.plots.edges import plural
+from nbglm.plots.figure import CYCLE, GREY, MANY, add_legend, axes_for, plain, with_defaults
+from nbglm.plots.subject import fit_of, told_genes
 from nbglm.simulate.draws import Seed
 
 if TYPE_CHECKING:
@@ -27,8 +27,6 @@ __all__ = ["qq", "qq_data", "worm", "worm_data"]
 FloatArray = NDArray[np.float64]
 
 _MOST_GENES = 200
-_MANY = 5_000  # points from which on a picture holds them as pixels
-_NOTHING_TOLD = ("all_zero", "not_converged")
 
 
 def _chosen(tables: FitInference, genes: Any) -> NDArray[np.int64]:
@@ -87,10 +85,7 @@ def qq_data(
 def _residuals(results: object, genes: Any, seed: Seed) -> tuple[pd.DataFrame, list[str], str]:
     """The rows, the names of the genes, and what is left out."""
     tables = fit_of(results)
-    asked = _chosen(tables, genes)
-    status = tables.status.iloc[asked]
-    told = ~status.isin(_NOTHING_TOLD)
-    positions = asked[told.to_numpy()]
+    positions, note = told_genes(tables, _chosen(tables, genes))
     table = residual_table(tables, positions, "quantile", seed)
     weight = np.ones(len(table)) if tables.weights is None else tables.weights
     names = [str(name) for name in table.columns]
@@ -105,7 +100,7 @@ def _residuals(results: object, genes: Any, seed: Seed) -> tuple[pd.DataFrame, l
             },
         }
     )
-    return frame, names, missing_note(status, told)
+    return frame, names, note
 
 
 def _draw(
@@ -119,7 +114,7 @@ def _draw(
             own = with_defaults(options, color="#3B6E8F", linewidth=0.7, alpha=0.4)
         else:
             style = {"marker": "o", "markersize": 3, "linestyle": "none", "markeredgewidth": 0.0}
-            pixels = {"rasterized": len(part) > _MANY}
+            pixels = {"rasterized": len(part) > MANY}
             own = with_defaults(options, color=CYCLE[k], alpha=0.7, **style, **pixels)
         (line,) = ax.plot(part["theoretical"], part[column], zorder=3, **own)
         if not many:

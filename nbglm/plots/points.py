@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from nbglm.exceptions import OptionError
 from nbglm.inference.selection import gene_positions
 from nbglm.plots.edges import draw_points, missing_note
-from nbglm.plots.figure import add_legend, with_defaults
+from nbglm.plots.figure import MANY, add_legend, with_defaults
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,8 +23,6 @@ FloatArray = NDArray[np.float64]
 
 OF_WHAT = {"mean": "mean", "dispersion": "size r"}
 """What the coefficients of a component are called on an axis."""
-
-_MANY = 5_000  # points from which on a picture holds them as pixels
 
 
 def draw_genes(
@@ -72,7 +70,7 @@ def draw_genes(
     at = np.column_stack([x.to_numpy(dtype=np.float64), y.to_numpy(dtype=np.float64)])
     known = ~np.isnan(at).any(axis=1)
     size = 14.0 if len(at) <= 2_000 else 6.0
-    style = {"s": size, "alpha": 0.75, "linewidths": 0.0, "rasterized": len(at) > _MANY}
+    style = {"s": size, "alpha": 0.75, "linewidths": 0.0, "rasterized": len(at) > MANY}
     entries: list[tuple[Any, str]] = []
     edge = ""
     beyond = 0

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from nbglm.exceptions import HypothesisError, InputTypeError, OptionError, some_of
 from nbglm.inference.methods import FitInference
 from nbglm.inference.selection import gene_position
+from nbglm.plots.edges import missing_note
 from nbglm.report.ranking import gene_ranking
+from nbglm.status import NOTHING_TOLD
 
-__all__ = ["fit_of", "one_contrast", "one_gene"]
+__all__ = ["fit_of", "one_contrast", "one_gene", "told_genes"]
+
+IntArray = NDArray[np.int64]
 
 
 def fit_of(results: object) -> FitInference:
@@ -72,6 +78,28 @@ def one_gene(tables: FitInference, gene: str | None) -> int:
     return 0
 
 
+def told_genes(tables: FitInference, asked: IntArray) -> tuple[IntArray, str]:
+    """Which genes have a distribution that their counts can be held against.
+
+    Parameters
+    ----------
+    tables : FitInference
+        The fit.
+    asked : ndarray of int
+        Positions of the genes that are asked for.
+
+    Returns
+    -------
+    positions : ndarray of int
+        Of those that have one.
+    note : str
+        How many have none, and why.
+    """
+    status = tables.status.iloc[asked]
+    told = ~status.isin(NOTHING_TOLD)
+    return asked[told.to_numpy()], missing_note(status, told)
+
+
 def one_contrast(
     tables: FitInference, hypothesis: object, component: str, **options: Any
 ) -> tuple[pd.DataFrame, str]:
@@ -110,6 +138,6 @@ def one_contrast(
     name = str(table.columns.name)
     table.columns.name = None
     # A gene without a count has no estimate for that reason, whatever the contrast.
-    whole = tables.status.isin(["all_zero", "not_converged"])
+    whole = tables.status.isin(NOTHING_TOLD)
     table["reason"] = table["status"].where(~whole, tables.status)
     return table, name

@@ -263,7 +263,7 @@ def test_the_legend_is_inside_where_the_figure_makes_no_room(fit):
 
 
 def test_many_points_are_pixels_in_files(monkeypatch, fit):
-    monkeypatch.setattr("nbglm.plots.points._MANY", 30)
+    monkeypatch.setattr("nbglm.plots.points.MANY", 30)
     ax = plots.volcano(fit, "group[T.b]")
     assert ax.collections[0].get_rasterized()
     assert not plots.volcano(fit, "group[T.b]", rasterized=False).collections[0].get_rasterized()
