@@ -482,17 +482,20 @@ def sending_data_from_a_scratch_file_to_processes_is_interrupted() -> None:
 KILLED = (
     PRELUDE
     + """
-import signal, threading
+import contextlib, signal, threading
 
 def workers():
     import psutil
     for child in psutil.Process().children(recursive=True):
-        if "LokyProcess" in " ".join(child.cmdline()):
-            yield child.pid
+        with contextlib.suppress(psutil.Error):  # of a process that has just ended
+            if "LokyProcess" in " ".join(child.cmdline()):
+                yield child.pid
 
-def kill_one():
-    time.sleep(rng.uniform(0.0, 0.5))
-    os.kill(next(workers()), signal.SIGKILL)
+def kill(stop):
+    # One that dies between two fits is replaced without a word, and rightly: then another must go.
+    while not stop.wait(rng.uniform(0.0, 0.5)):
+        with contextlib.suppress(StopIteration, ProcessLookupError):
+            os.kill(next(workers()), signal.SIGKILL)
 
 def main():
     big = make(3000, 400)
@@ -500,7 +503,8 @@ def main():
     with joblib.parallel_config("loky", n_jobs=2):
         for _ in range(2):
             assert bits(fit(small)) == expected
-            killer = threading.Thread(target=kill_one)
+            stop = threading.Event()
+            killer = threading.Thread(target=kill, args=(stop,))
             killer.start()
             try:
                 while True:
@@ -508,6 +512,8 @@ def main():
             except nbglm.WorkerError as error:
                 assert isinstance(error, RuntimeError)
                 print(error)
+            finally:
+                stop.set()
             killer.join()
         assert bits(fit(small)) == expected
 
