@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from nbglm.inference.comparison import compare, lr_test
     from nbglm.loading import from_anndata, load
     from nbglm.negbin import fit_negbin
+    from nbglm.preprocessing.pseudobulk import pseudobulk
     from nbglm.results import NegBinResults
     from nbglm.simulator import NegBinRegressionSimulator
     from nbglm.single.model import NegBinModel
@@ -73,6 +74,7 @@ __all__ = [
     "load",
     "lr_test",
     "plots",
+    "pseudobulk",
     "warmup",
 ]
 
@@ -85,6 +87,7 @@ _HOMES = {
     "from_anndata": "nbglm.loading",
     "load": "nbglm.loading",
     "lr_test": "nbglm.inference.comparison",
+    "pseudobulk": "nbglm.preprocessing.pseudobulk",
     "warmup": "nbglm.warming",
 }
 
