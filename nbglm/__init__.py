@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from nbglm.loading import from_anndata, load
     from nbglm.negbin import fit_negbin
     from nbglm.preprocessing.pseudobulk import pseudobulk
+    from nbglm.preprocessing.sizefactors import size_factors
     from nbglm.results import NegBinResults
     from nbglm.simulator import NegBinRegressionSimulator
     from nbglm.single.model import NegBinModel
@@ -75,6 +76,7 @@ __all__ = [
     "lr_test",
     "plots",
     "pseudobulk",
+    "size_factors",
     "warmup",
 ]
 
@@ -88,6 +90,7 @@ _HOMES = {
     "load": "nbglm.loading",
     "lr_test": "nbglm.inference.comparison",
     "pseudobulk": "nbglm.preprocessing.pseudobulk",
+    "size_factors": "nbglm.preprocessing.sizefactors",
     "warmup": "nbglm.warming",
 }
 

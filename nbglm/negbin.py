@@ -21,6 +21,7 @@ from nbglm.fit.clusters import covariance_rule
 from nbglm.fitting import RANK_RULES, fit_design
 from nbglm.memory import default_budget, parse_memory
 from nbglm.parallel.blocks import check_progress, wanted_jobs
+from nbglm.preprocessing.sizefactors import factors_of, method_named
 from nbglm.results import NegBinResults
 
 if TYPE_CHECKING:
@@ -75,7 +76,9 @@ def fit_negbin(
     offset : array_like or str, optional
         Offset of the log mean (log scale), or the name of a column of obs.
     size_factors : array_like or str, optional
-        Factors of the mean (count scale, positive), or the name of a column of obs.
+        Factors of the mean (count scale, positive), or the name of a column of obs. If there is
+        no column of that name, ``"total"``, ``"median_ratio"``, ``"poscounts"`` and ``"pooled"``
+        compute them from the counts of these genes: see :func:`nbglm.size_factors`.
     weights : array_like or str, optional
         Frequency weights: a cell of weight 2 counts as two cells.
     cov_type : str
@@ -161,11 +164,15 @@ def fit_negbin(
     # Designs first: a misspelt column should not wait for a file to be read.
     cov = covariance_rule(cov_type, cov_kwds, table.obs)
     names = scope_of_caller(_frames_up, scope)
-    design = build_design(formula, table.obs, offset=offset, size_factors=size_factors, scope=names)
+    method = method_named(size_factors, table.obs)
+    given = None if method else size_factors
+    design = build_design(formula, table.obs, offset=offset, size_factors=given, scope=names)
     frequency = frequency_weights(weights, table.obs)
     designs = (design.mean.matrix, design.dispersion.matrix, design.offset)
     budget = Budget(memory, sum(values.nbytes for values in designs))
     counts = read_table(table, budget, progress)
+    if method:
+        design = design.with_size_factors(factors_of(counts, method), method, table.obs)
     return fit_design(
         NegBinResults,
         counts,

@@ -84,6 +84,32 @@ def small_cases() -> list[Case]:
     ]
 
 
+def depth_cases() -> dict[str, pd.DataFrame]:
+    """Counts of cells or samples of very different depths, for size factors.
+
+    Bulk samples; the same with a zero in every gene; and nearly empty cells of two kinds, whose
+    first letter tells the kind.
+    """
+    rng = np.random.default_rng([SEED, 7])
+    depth = rng.lognormal(0.0, 0.8, size=12)
+    level = rng.lognormal(3.0, 1.5, size=400)
+    bulk = rng.poisson(rng.gamma(5.0, np.outer(depth, level) / 5.0))
+    missing = bulk.copy()
+    missing[rng.integers(12, size=400), np.arange(400)] = 0
+    kind = np.repeat([0, 1], [90, 140])
+    levels = rng.lognormal(-0.5, 1.0, size=300) * rng.lognormal(0.0, [[0.0], [0.4]], (2, 300))
+    cells = rng.poisson(rng.lognormal(0.0, 0.5, size=(230, 1)) * levels[kind])
+    tables = {"depth_bulk": bulk, "depth_missing": missing, "depth_cells": cells}
+    return {
+        name: pd.DataFrame(
+            counts,
+            index=[f"{'ab'[k]}{i}" for i, k in enumerate(kind if len(counts) == 230 else [0] * 12)],
+            columns=[f"gene_{j}" for j in range(counts.shape[1])],
+        )
+        for name, counts in tables.items()
+    }
+
+
 def pancreas_path() -> Path | None:
     """The real data, if they are there: see docs/validation.md."""
     folder = os.environ.get("NBGLM_DATA_DIR")
@@ -117,6 +143,8 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args().folder
     folder.mkdir(parents=True, exist_ok=True)
+    for name, counts in depth_cases().items():
+        counts.to_csv(folder / f"{name}.counts.csv")
     for case in [*small_cases(), *pancreas_cases()]:
         x, z = case.designs()
         case.obs.to_csv(folder / f"{case.name}.obs.csv", index=False, float_format="%.17g")

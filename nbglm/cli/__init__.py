@@ -6,6 +6,7 @@ tables reading writing      text tables; files become data; results become files
 options                     the options that several commands have
 fits                        fits in files
 demo fit info warmup        cells to try things with; a fit; what is in a file; compiled kernels
+pseudobulk                  sums over donors
 table test predict          numbers of a fit
 sample plot                 counts and pictures of a fit
 app                         all commands under one name

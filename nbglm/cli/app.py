@@ -17,6 +17,7 @@ from nbglm.cli.fit import fit
 from nbglm.cli.info import info
 from nbglm.cli.plot import plot
 from nbglm.cli.predict import predict
+from nbglm.cli.pseudobulk import pseudobulk
 from nbglm.cli.sample import sample
 from nbglm.cli.table import table
 from nbglm.cli.test import test
@@ -80,7 +81,7 @@ group = _InOrder(
         ),
     ],
 )
-for _command in (demo, fit, table, test, predict, sample, plot, info, warmup):
+for _command in (demo, fit, table, test, predict, sample, plot, pseudobulk, info, warmup):
     group.add_command(_command)
 
 

@@ -16,7 +16,7 @@ from nbglm.cli.fits import summary
 from nbglm.cli.options import FILE, data_options, jobs_option, memory_option, output_option, several
 from nbglm.cli.reading import Given, column, read_given
 from nbglm.cli.writing import TABLE_SUFFIXES, Output, format_of, write_table
-from nbglm.exceptions import FormulaError
+from nbglm.exceptions import AlignmentError, FormulaError
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -41,7 +41,8 @@ _model_options = several(
         "--size-factors",
         "--exposure",
         metavar="COLUMN",
-        help="Factors of the mean, such as the depth: a column of obs.",
+        help="Factors of the mean, such as the depth: a column of obs; or total, median_ratio, "
+        "poscounts or pooled, which are computed from the counts.",
     ),
     click.option(
         "--weights", metavar="COLUMN", help="Frequency weights: a cell of weight 2 is two cells."
@@ -146,9 +147,9 @@ def _fitted(given: Given, options: dict[str, Any]) -> NegBinResults:
     table, obs = read_given(given)
     where = given.obs or given.path
     named: dict[str, Any] = {
-        name: column(obs, options[name], f"--{name.replace('_', '-')}", where)
-        for name in ("offset", "size_factors", "weights")
+        name: column(obs, options[name], f"--{name}", where) for name in ("offset", "weights")
     }
+    named["size_factors"] = _size_factors(obs, options, where)
     groups = column(obs, options["groups"], "--groups", where)
     kind = options["cov_type"] or ("oim" if groups is None else "cluster")
     if (kind == "cluster") != (groups is not None):
@@ -176,6 +177,25 @@ def _fitted(given: Given, options: dict[str, Any]) -> NegBinResults:
             max_memory=options["max_memory"],
             scope="caller" if options["python"] else "columns",
         )
+
+
+def _size_factors(obs: DataFrame, options: dict[str, Any], where: object) -> str | None:
+    """A column of obs, or a way to compute them, which needs all genes."""
+    from nbglm.preprocessing.sizefactors import method_named
+
+    name: str | None = options["size_factors"]
+    try:
+        method = method_named(name, obs)
+    except AlignmentError as error:
+        msg = f"{where}: {str(error).replace('size_factors=', '--size-factors ')}"
+        raise AlignmentError(msg) from error
+    if method and options["genes"]:
+        msg = (
+            f"--size-factors {method} would be computed from the genes of --genes alone; leave out "
+            f"one of both, or name a column of obs with factors from all genes."
+        )
+        raise click.UsageError(msg)
+    return name
 
 
 @contextmanager

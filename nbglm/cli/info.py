@@ -102,6 +102,8 @@ def _of_fit(file: Path) -> list[str]:
                 f"column {rule.column}, which --obs needs too"
                 if rule.column
                 else "an array, not kept"
+                if rule.source == "array"
+                else f"{rule.source}, computed from the counts"
             )
             lines.append(f"  {rule.what.replace('_', ' '):11}  {where}")
     lines.append(f"  {'errors':11}  {results.cov_type}")

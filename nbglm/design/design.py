@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nbglm.design.offset import OffsetRule, offset_rules, total_offset
+from nbglm.design.offset import OffsetRule, check_offset_scale, offset_rules, total_offset
 from nbglm.design.predictor import LinearPredictor, build_predictor
 from nbglm.design.scope import Scope, plain_scope
 from nbglm.design.sides import split_formulas
@@ -47,6 +47,32 @@ class Design:
         """The same formulas on other rows, whose designs are given."""
         mean, dispersion = replace(self.mean, matrix=x), replace(self.dispersion, matrix=z)
         return replace(self, mean=mean, dispersion=dispersion, offset=offset)
+
+    def with_size_factors(self, factors: FloatArray, method: str, obs: pd.DataFrame) -> Design:
+        """The same design with size factors that were computed from the counts.
+
+        Parameters
+        ----------
+        factors : ndarray, shape (cells,)
+            Factors of the mean (count scale).
+        method : str
+            How they were computed, which stands in place of the name of a column.
+        obs : DataFrame
+            Cells of the fit.
+
+        Returns
+        -------
+        Design
+        """
+        rules = tuple(
+            replace(rule, source=method) if rule.what == "size_factors" else rule
+            for rule in self.rules
+        )
+        added = total_offset(
+            [rule for rule in rules if rule.what == "size_factors"], obs, {"size_factors": factors}
+        )
+        check_offset_scale(self.offset + added, obs.index)
+        return replace(self, rules=rules, offset=self.offset + added)
 
     def replay(
         self, obs: pd.DataFrame, offset: object = None, size_factors: object = None

@@ -38,7 +38,8 @@ class OffsetRule:
     what : str
         ``offset`` (log scale) or ``size_factors`` (count scale).
     source : str
-        ``none``, ``column`` or ``array``.
+        ``none``, ``column`` or ``array``, or the way in which the fit computed size factors from
+        its counts, such as ``median_ratio``.
     column : str
         Name of the column of obs.
     """
@@ -73,6 +74,13 @@ class OffsetRule:
                 msg = (
                     f"the fit was given {self.what} as an array, so new rows need their own: "
                     f"pass {self.what}= ({len(obs)} values), or fit with the name of an obs column."
+                )
+                raise AlignmentError(msg)
+            if self.source != "column":
+                msg = (
+                    f"the fit computed {self.what} from its counts ({self.source}), so new rows "
+                    f"need their own: pass {self.what}= ({len(obs)} values), ones for a cell of "
+                    f"ordinary depth."
                 )
                 raise AlignmentError(msg)
             given = self.column

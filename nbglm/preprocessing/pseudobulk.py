@@ -89,7 +89,8 @@ def pseudobulk(
     AlignmentError
         If a column does not exist, cells have no value of it, or an exposure does not match.
     OptionError
-        If no group has as many cells as asked for, or `min_cells` is less than 1.
+        If no group has as many cells as asked for, `min_cells` is less than 1, or a
+        function of `agg` fails.
     InputTypeError
         If `min_cells` is no whole number, or `by` is of another kind.
 
@@ -245,13 +246,30 @@ def _rows_of_groups(
     for position, name in enumerate(obs.columns):
         values = obs.iloc[:, position]
         if name in functions:
-            done = values.groupby(group).agg(functions[name])
+            done = _aggregated(name, values, group, functions[name])
             kept[name] = done.to_numpy() if done.dtype == object else done.array
         elif name in columns or (unique[position] and _is_constant(values, group, first)):
             kept[name] = values.iloc[first].array
         else:
             varying.append(str(name))
     return pd.DataFrame(kept, index=rows), varying
+
+
+def _aggregated(name: str, values: pd.Series, group: IntArray, function: Any) -> pd.Series:
+    """What a function makes of the values of each group."""
+    try:
+        done = values.groupby(group).agg(function)
+        if not isinstance(done, pd.Series):
+            msg = f"it gives a {type(done).__name__}"
+            raise TypeError(msg)  # noqa: TRY301 - for a function of the user's
+    except Exception as error:  # whatever pandas or a function of the user's raises
+        msg = (
+            f"agg={{{name!r}: {getattr(function, '__name__', function)!r}}} cannot be computed of "
+            f"the {values.dtype} column {name!r}: {type(error).__name__}: {error}. Give a function "
+            f"of one group's values that returns one value, or its name in pandas, such as 'mean'."
+        )
+        raise OptionError(msg) from error
+    return done
 
 
 def _is_constant(values: pd.Series, group: IntArray, first: IntArray) -> bool:

@@ -140,6 +140,9 @@ def test_what_cannot_be_grouped_is_refused_by_name(cells):
         nbglm.pseudobulk(cells, 3)
     with pytest.raises(nbglm.OptionError, match="cells are grouped by 'donor'"):
         nbglm.pseudobulk(cells, "donor", agg={"donor": "first"})
+    for function, name in (("mena", "time"), ("mean", "type"), (lambda part: 1 / 0, "time")):
+        with pytest.raises(nbglm.OptionError, match=f"cannot be computed of .* column '{name}'"):
+            nbglm.pseudobulk(cells, "donor", agg={name: function})
     with pytest.raises(nbglm.InputTypeError, match="whole number"):
         nbglm.pseudobulk(cells, "donor", min_cells=1.5)
     with pytest.raises(nbglm.AlignmentError, match="exposure must be positive"):
