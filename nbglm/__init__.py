@@ -37,6 +37,8 @@ from nbglm.exceptions import (
 
 if TYPE_CHECKING:
     from nbglm import datasets, plots
+    from nbglm.copula.fitting import fit_copula
+    from nbglm.copula.gaussian import GaussianCopula
     from nbglm.inference.comparison import compare, lr_test
     from nbglm.loading import from_anndata, load
     from nbglm.negbin import fit_negbin
@@ -55,6 +57,7 @@ __all__ = [
     "CountsError",
     "FileError",
     "FormulaError",
+    "GaussianCopula",
     "HypothesisError",
     "InputTypeError",
     "MissingPackageError",
@@ -70,6 +73,7 @@ __all__ = [
     "WorkerError",
     "compare",
     "datasets",
+    "fit_copula",
     "fit_negbin",
     "from_anndata",
     "load",
@@ -81,10 +85,12 @@ __all__ = [
 ]
 
 _HOMES = {
+    "GaussianCopula": "nbglm.copula.gaussian",
     "NegBinModel": "nbglm.single.model",
     "NegBinRegressionSimulator": "nbglm.simulator",
     "NegBinResults": "nbglm.results",
     "compare": "nbglm.inference.comparison",
+    "fit_copula": "nbglm.copula.fitting",
     "fit_negbin": "nbglm.negbin",
     "from_anndata": "nbglm.loading",
     "load": "nbglm.loading",

@@ -22,6 +22,7 @@ from nbglm.negbin import fit_negbin
 from nbglm.report.html import as_heading
 from nbglm.report.summary import fit_html
 from nbglm.results import NegBinResults
+from nbglm.simulate.dependence import Dependence
 from nbglm.simulate.draws import Seed
 
 if TYPE_CHECKING:
@@ -157,6 +158,7 @@ class NegBinRegressionSimulator:
         seed: Seed = None,
         uncertainty: bool = False,
         truth: bool = False,
+        copula: Dependence | None = None,
         out: str | os.PathLike[str] | None = None,
         n_jobs: int | None = None,
     ) -> AnnData | None:
@@ -176,6 +178,8 @@ class NegBinRegressionSimulator:
             Draw the coefficients from their estimated covariance first.
         truth : bool
             Keep means and sizes as layers.
+        copula : GaussianCopula, optional
+            From :func:`nbglm.fit_copula`: how the genes of a cell depend on each other.
         out : path, optional
             A new file ``.h5ad`` or ``.zarr`` in place of an AnnData.
         n_jobs : int, optional
@@ -196,6 +200,7 @@ class NegBinRegressionSimulator:
             seed=seed,
             uncertainty=uncertainty,
             truth=truth,
+            copula=copula,
             out=out,
             n_jobs=n_jobs,
         )

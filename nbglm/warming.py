@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from joblib import parallel_config
 
+from nbglm.copula.fitting import fit_copula
 from nbglm.exceptions import CacheError
 from nbglm.fitting import COMPILING
 from nbglm.kernels.kernelcache import ENTRIES, kept_in, must_compile
@@ -60,6 +61,7 @@ def _call_all() -> None:
     results = fit_negbin(counts, formula, obs=obs, cov_type="eim", n_jobs=1, progress=False)
     results.cov_params(gene=results.gene_names[0])
     results.conf_int(method="profile", n_jobs=1, progress=False)
+    results.sample(seed=0, copula=fit_copula(results, heldout=False))
     loglik(0.0, 0.0, 0.0)
 
 

@@ -57,6 +57,7 @@ def use(fit, obs):
     fit.resid_pearson  # noqa: B018 - computed when asked for
     fit.predict(obs.iloc[:3])
     fit.sample(seed=0)
+    fit.sample(seed=0, copula=nbglm.fit_copula(fit, heldout=False))
     for gene in fit.gene_names:
         fit.explain(gene)
     if len(fit.design.mean.terms) > 1:

@@ -4,5 +4,6 @@ kernelcache compiled  where compiled kernels are kept, and until when; how they 
 elementary            exp and log for vector registers
 sizeterms deviance    what counts and sizes make of the likelihood, small and large ones
 likelihood expected   row-wise terms, stable for every size; expected information
+quantiles             counts with given normal scores
 definite              small symmetric matrices
 """

@@ -15,7 +15,15 @@ from numpy.typing import NDArray
 
 from nbglm.exceptions import InputTypeError, OptionError
 
-__all__ = ["GeneStreams", "Seed", "draw_counts", "gene_stream", "gene_streams", "seed_entropy"]
+__all__ = [
+    "GeneStreams",
+    "Seed",
+    "check_means",
+    "draw_counts",
+    "gene_stream",
+    "gene_streams",
+    "seed_entropy",
+]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -150,6 +158,36 @@ def gene_streams(entropy: tuple[int, ...], name: str) -> GeneStreams:
     return GeneStreams(gene_stream(entropy, name), gene_stream((*entropy, _COUNTS), name))
 
 
+def check_means(mean: FloatArray, first: int = 0) -> None:
+    """Refuse means that no count can be drawn with.
+
+    Parameters
+    ----------
+    mean : ndarray
+        Means.
+    first : int
+        Number of the first row, for messages.
+
+    Raises
+    ------
+    OptionError
+        If one is not finite, or too large to count up to.
+
+    Examples
+    --------
+    >>> check_means(np.array([0.0, 1e9]))
+    """
+    countable = np.isfinite(mean) & (mean <= _LARGEST_MEAN)
+    if not countable.all():
+        worst = int(np.argmax(np.where(np.isfinite(mean), mean, np.inf)))
+        msg = (
+            f"cannot draw a count with mean {mean.ravel()[worst]:g} (row {first + worst}): the new "
+            f"rows lie outside the range in which this gene's fit says anything, or their offset "
+            f"is too large."
+        )
+        raise OptionError(msg)
+
+
 def draw_counts(
     rng: np.random.Generator | GeneStreams, mean: FloatArray, size: FloatArray, first: int = 0
 ) -> IntArray:
@@ -184,15 +222,7 @@ def draw_counts(
     ([0, 4, 4], [False, True, False])
     """
     rates, poisson = rng if isinstance(rng, GeneStreams) else (rng, rng)
-    countable = np.isfinite(mean) & (mean <= _LARGEST_MEAN)
-    if not countable.all():
-        worst = int(np.argmax(np.where(np.isfinite(mean), mean, np.inf)))
-        msg = (
-            f"cannot draw a count with mean {mean.ravel()[worst]:g} (row {first + worst}): the new "
-            f"rows lie outside the range in which this gene's fit says anything, or their offset "
-            f"is too large."
-        )
-        raise OptionError(msg)
+    check_means(mean, first)
     overdispersed = np.isfinite(size) & (size > 0)
     shape = np.where(overdispersed, size, 1.0)
     # Both draws are made for every row, so that one gene's limits do not shift its other draws.

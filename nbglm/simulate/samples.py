@@ -42,6 +42,7 @@ def _provenance(sampling: Sampling) -> dict[str, Any]:
         "replicates": sampling.cells.replicates,
         "resampled": sampling.cells.resampled,
         "uncertainty": sampling.uncertainty,
+        "copula": "" if sampling.latent is None else sampling.latent.dependence.in_words,
     }
 
 

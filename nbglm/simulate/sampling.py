@@ -21,7 +21,9 @@ from nbglm.fit.prediction import predict
 from nbglm.inference.tables import FitTables
 from nbglm.parallel.threads import in_threads
 from nbglm.simulate.cells import NewCells
-from nbglm.simulate.draws import GeneStreams, draw_counts, gene_stream, gene_streams
+from nbglm.simulate.drawing import Drawing, alone, with_copula
+from nbglm.simulate.draws import gene_stream
+from nbglm.simulate.latent import LatentScores
 from nbglm.status import GENE_STATUS
 
 __all__ = ["LAYERS", "Piece", "Sampling"]
@@ -31,7 +33,6 @@ FloatArray = NDArray[np.float64]
 # Predictions of so many cells at a time: fixed, since the last bits of a product of a design and
 # its coefficients may depend on how many rows it has.
 _CELLS = 4096
-_GENES = 64  # genes that a thread draws in one go
 LAYERS = ("mean", "size")
 """Names of what is kept beside the counts."""
 
@@ -72,6 +73,8 @@ class Sampling:
         Whether means and sizes are kept.
     n_jobs : int or None
         As joblib understands it.
+    latent : LatentScores or None
+        The copula of the genes; without one they are independent given the covariates.
 
     Raises
     ------
@@ -85,6 +88,7 @@ class Sampling:
     uncertainty: bool = False
     truth: bool = False
     n_jobs: int | None = None
+    latent: LatentScores | None = None
 
     def __post_init__(self) -> None:
         arrays = self.results.arrays
@@ -117,7 +121,11 @@ class Sampling:
             If a gene has no finite mean on these rows.
         """
         names = list(self.results.gene_names)
-        streams = [gene_streams(self.entropy, name) for name in names]
+        drawing = (
+            alone(names, self.entropy)
+            if self.latent is None
+            else with_copula(self.latent, self.results.gene_names, self.entropy)
+        )
         own = (
             [gene_stream((*self.entropy, _COEFFICIENTS), name) for name in names]
             if self.uncertainty
@@ -126,7 +134,7 @@ class Sampling:
         for _ in range(self.cells.replicates):
             arrays = self._drawn_coefficients(own) if own else self.results.arrays
             for lo in range(0, self.cells.chosen.size, _CELLS):
-                yield self._piece(arrays, streams, lo)
+                yield self._piece(arrays, drawing, lo)
 
     def empty_layers(self, cells: int) -> dict[str, FloatArray]:
         """Room for what is kept beside the counts of some cells.
@@ -153,26 +161,27 @@ class Sampling:
                 finite[gene] += root[gene] @ step
         return replace(arrays, finite=finite)
 
-    def _piece(self, arrays: FitArrays, streams: list[GeneStreams], lo: int) -> Piece:
+    def _piece(self, arrays: FitArrays, drawing: Drawing, lo: int) -> Piece:
         """Counts of the cells from `lo` on."""
         x, z, offset = self.cells.part(lo, lo + _CELLS)
-        shape = (offset.size, len(streams))
+        shape = (offset.size, len(self.results.gene_names))
         counts = np.zeros(shape, dtype=np.int64)
         kept = self.empty_layers(offset.size)
+        draw_part = drawing.begin(self.cells.chosen[lo : lo + _CELLS], lo)
 
-        def draw(first: int) -> None:
-            genes = slice(first, min(first + _GENES, shape[1]))
-            mean, size = predict(arrays, x, z, offset, genes)
-            for k, gene in enumerate(range(genes.start, genes.stop)):
-                try:
-                    counts[:, gene] = draw_counts(streams[gene], mean[:, k], size[:, k], lo)
-                except OptionError as error:
-                    msg = f"gene {self.results.gene_names[gene]!r}: {error}"
-                    raise OptionError(msg) from error
-            for name, values in zip(kept, (mean, size), strict=False):
-                kept[name][:, genes] = values
+        def draw(part: int) -> None:
+            for genes, draw_gene in draw_part(part):
+                mean, size = predict(arrays.of_genes(genes), x, z, offset, slice(0, genes.size))
+                for k, gene in enumerate(genes):
+                    try:
+                        counts[:, gene] = draw_gene(k, mean[:, k], size[:, k])
+                    except OptionError as error:
+                        msg = f"gene {self.results.gene_names[gene]!r}: {error}"
+                        raise OptionError(msg) from error
+                for name, values in zip(kept, (mean, size), strict=False):
+                    kept[name][:, genes] = values
 
-        for _ in in_threads(draw, range(0, shape[1], _GENES), self.n_jobs):
+        for _ in in_threads(draw, range(drawing.parts), self.n_jobs):
             pass
         narrow = counts.max(initial=0) <= _LARGEST_INT32
         # scipy finds the entries of a narrow array in half the time.

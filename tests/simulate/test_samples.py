@@ -146,6 +146,7 @@ def test_a_sample_says_what_it_was_drawn_from(fit):
         "replicates": 2,
         "resampled": True,
         "uncertainty": True,
+        "copula": "",
     }
 
 

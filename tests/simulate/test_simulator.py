@@ -87,7 +87,7 @@ def test_children_of_a_seed_sequence_give_draws_of_their_own():
 
 def test_a_generator_gives_the_same_draws_for_any_block_and_subset(fit, data, monkeypatch):
     whole = fit.sample(seed=np.random.default_rng(5))
-    monkeypatch.setattr(nbglm.simulate.sampling, "_GENES", 1)
+    monkeypatch.setattr(nbglm.simulate.drawing, "_GENES", 1)
     monkeypatch.setattr(nbglm.simulate.sampling, "_CELLS", 7)
     assert same(whole, fit.sample(seed=np.random.default_rng(5), n_jobs=2))
     some = nbglm.fit_negbin(data[:, ["D", "A"]], "~ x", progress=False)
