@@ -6,6 +6,6 @@ factors             common factors of many genes, told from noise
 blocks              genes in blocks; correlations within one, shrunk
 estimate            factors and blocks of one group of cells
 quality             log-likelihood, effective rank, errors on cells that were held out
-gaussian            the copula with its tables, in memory and in a file
+files gaussian      the copula in a file, and with its tables
 fitting             from a fit to its copula
 """
