@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from nbglm.copula.fitting import fit_copula
     from nbglm.copula.gaussian import GaussianCopula
     from nbglm.inference.comparison import compare, lr_test
+    from nbglm.likeness.comparing import CountsComparison, compare_counts
     from nbglm.loading import from_anndata, load
     from nbglm.negbin import fit_negbin
     from nbglm.preprocessing.pseudobulk import pseudobulk
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AlignmentError",
     "CacheError",
+    "CountsComparison",
     "CountsError",
     "FileError",
     "FormulaError",
@@ -72,6 +74,7 @@ __all__ = [
     "UnknownNameError",
     "WorkerError",
     "compare",
+    "compare_counts",
     "datasets",
     "fit_copula",
     "fit_negbin",
@@ -85,11 +88,13 @@ __all__ = [
 ]
 
 _HOMES = {
+    "CountsComparison": "nbglm.likeness.comparing",
     "GaussianCopula": "nbglm.copula.gaussian",
     "NegBinModel": "nbglm.single.model",
     "NegBinRegressionSimulator": "nbglm.simulator",
     "NegBinResults": "nbglm.results",
     "compare": "nbglm.inference.comparison",
+    "compare_counts": "nbglm.likeness.comparing",
     "fit_copula": "nbglm.copula.fitting",
     "fit_negbin": "nbglm.negbin",
     "from_anndata": "nbglm.loading",

@@ -1,7 +1,7 @@
 """Make the pictures of the documents: ``python docs/pictures/make.py``.
 
-Those of docs/plots.md are made by the blocks of that page, so that the code beside a picture is the
-code that made it; that of README.md by the function below. All are of simulated data.
+Those of pages are made by the blocks of the page, so that the code beside a picture is the code
+that made it; that of README.md by the function below. All are of simulated data.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import nbglm
 from nbglm import plots
 
 HERE = Path(__file__).parent
-PAGE = HERE.parent / "plots.md"
+PAGES = (HERE.parent / "plots.md", HERE.parent / "dependence.md")
 MOST_BYTES = 60_000
 
 _PART = re.compile(
@@ -74,8 +74,9 @@ def readme() -> Figure:
 def main() -> None:
     """Make all of them."""
     mpl.use("Agg")
-    for name, figure in pictures_of(PAGE).items():
-        save(figure, PAGE.parent / name)
+    for page in PAGES:
+        for name, figure in pictures_of(page).items():
+            save(figure, page.parent / name)
     save(readme(), HERE / "readme.png")
 
 

@@ -10,6 +10,7 @@ coefficients    forest plots
 grids curves    the fitted mean over the counts of a gene
 frequencies     rootograms and histograms of integral transforms
 normality       QQ and worm plots of quantile residuals
+likeness        tables of counts beside each other
 """
 
 from nbglm.plots.coefficients import forest, forest_data
@@ -18,9 +19,12 @@ from nbglm.plots.dispersions import mean_dispersion, mean_dispersion_data
 from nbglm.plots.effects import mean_vs_dispersion_effect, mean_vs_dispersion_effect_data
 from nbglm.plots.frequencies import pit, pit_data, rootogram, rootogram_data
 from nbglm.plots.genes import ma, ma_data, volcano, volcano_data
+from nbglm.plots.likeness import compare, compare_data
 from nbglm.plots.normality import qq, qq_data, worm, worm_data
 
 __all__ = [
+    "compare",
+    "compare_data",
     "fitted",
     "fitted_counts_data",
     "fitted_data",

@@ -1,4 +1,4 @@
-"""The page of pictures has all of them, made by its own blocks."""
+"""The pages of pictures have all of them, made by their own blocks."""
 
 import re
 from pathlib import Path
@@ -6,12 +6,12 @@ from pathlib import Path
 from nbglm import plots
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGE = (DOCS / "plots.md").read_text()
+PAGE = "".join((DOCS / name).read_text() for name in ("plots.md", "dependence.md"))
 
 
 def test_every_picture_is_on_the_page_and_has_its_data_beside_it():
     drawing = [name for name in plots.__all__ if not name.endswith("_data")]
-    assert len(drawing) == 10
+    assert len(drawing) == 11
     for name in drawing:
         assert f"plots.{name}" in PAGE
         assert f"{name}_data" in plots.__all__
