@@ -13,6 +13,7 @@ from nbglm.files.saving import FitFiles
 from nbglm.inference.dropping import of_genes, without_data
 from nbglm.inference.explain import explain_gene
 from nbglm.report.methods import FitReports
+from nbglm.shrinkage.methods import FitShrinkage
 from nbglm.simulate.methods import FitSamples
 from nbglm.status import GENE_STATUS
 
@@ -25,7 +26,7 @@ FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, repr=False)
-class NegBinResults(FitReports, FitSamples, FitDiagnostics, FitFiles):
+class NegBinResults(FitReports, FitShrinkage, FitSamples, FitDiagnostics, FitFiles):
     """A negative binomial GLM for each gene, with inference.
 
     The model is ``Y ~ NB(mean mu, size r)`` with ``Var Y = mu + mu**2 / r``,

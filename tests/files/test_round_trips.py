@@ -131,6 +131,7 @@ WITH_COUNTS = {
     "clusters": lambda fit: fit.with_cov("cluster", {"groups": "donor"}).to_frame(),
     "score_test": lambda fit: fit.score_test("~ np.sin(9 * time)"),
     "overdispersion_test": lambda fit: fit.overdispersion_test(),
+    "shrink": lambda fit: fit.with_cov("oim").shrink(first(fit), scale=0.7),
     "explain": lambda fit: fit.explain("a/b"),
     "obs": lambda fit: fit.counts.obs,
     "counts": lambda fit: [fit.counts.gene(k) for k in range(len(GENES))],

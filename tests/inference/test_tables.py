@@ -92,6 +92,7 @@ ARGUMENTS = {
     "residuals": [{"seed": 1}, {"kind": "pearson"}],
     "sample": [{"seed": 1}],
     "score_test": [{"extra": "~ depth"}],
+    "shrink": [],  # refuses clusters, which this fit has
     "std_err_of": [{"position": 0}],
     "subset": [{"genes": ["silent", "regular"]}],
     "summary": [{}],

@@ -156,6 +156,7 @@ REFUSED = {
     "score_test": lambda fit: fit.score_test("~ donor"),
     "anova": lambda fit: fit.anova(),
     "overdispersion_test": lambda fit: fit.overdispersion_test(),
+    "shrink": lambda fit: fit.with_cov("oim").shrink("Intercept", scale=1.0),
     "lr_test": lambda fit: nbglm.lr_test(fit, fit.without_data()),
     "lr_test the other way": lambda fit: nbglm.lr_test(fit.without_data(), fit),
     "compare": lambda fit: nbglm.compare({"a": fit, "b": fit.subset(fit.gene_names)}),
