@@ -7,8 +7,10 @@ that made it; that of README.md by the function below. All are of simulated data
 from __future__ import annotations
 
 import re
+from contextlib import chdir
 from io import BytesIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import matplotlib as mpl
@@ -46,11 +48,12 @@ def pictures_of(page: Path) -> dict[str, Figure]:
     """Run the blocks of a page; each picture is the last figure of the blocks above it."""
     names: dict[str, Any] = {"__name__": "__main__"}
     found = {}
-    for part in _PART.finditer(page.read_text()):
-        if part["code"]:
-            exec(compile(part["code"], str(page), "exec"), names)
-        else:
-            found[part["picture"]] = plt.gcf()
+    with TemporaryDirectory() as room, chdir(room):
+        for part in _PART.finditer(page.read_text()):
+            if part["code"]:
+                exec(compile(part["code"], str(page), "exec"), names)
+            else:
+                found[part["picture"]] = plt.gcf()
     return found
 
 

@@ -8,7 +8,8 @@ fits                        fits in files
 demo fit info warmup        cells to try things with; a fit; what is in a file; compiled kernels
 pseudobulk                  sums over donors
 table test predict          numbers of a fit
-sample plot                 counts and pictures of a fit
+copula sample plot          counts and pictures of a fit
+compare                     tables of counts beside each other
 app                         all commands under one name
 """
 

@@ -11,6 +11,8 @@ from typing import NoReturn
 import click
 
 from nbglm.cli.commands import WIDTH
+from nbglm.cli.compare import compare
+from nbglm.cli.copula import copula
 from nbglm.cli.demo import demo
 from nbglm.cli.failing import WRONG_USE, exit_code
 from nbglm.cli.fit import fit
@@ -81,7 +83,10 @@ group = _InOrder(
         ),
     ],
 )
-for _command in (demo, fit, table, test, predict, sample, plot, pseudobulk, info, warmup):
+for _command in (
+    *(demo, fit, table, test, predict, copula, sample, compare),
+    *(plot, pseudobulk, info, warmup),
+):
     group.add_command(_command)
 
 

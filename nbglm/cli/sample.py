@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,10 +19,15 @@ from nbglm.cli.fits import (
     rows_option,
     some_genes,
 )
-from nbglm.cli.options import jobs_option, output_option, seed_option
+from nbglm.cli.options import FILE, jobs_option, output_option, seed_option
 from nbglm.cli.reading import column
 from nbglm.cli.writing import Output, format_of, write_table
 from nbglm.exceptions import AlignmentError, FormulaError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from nbglm.copula.gaussian import GaussianCopula
 
 __all__ = ["sample"]
 
@@ -78,6 +83,13 @@ _SUFFIXES = (".h5ad", ".zarr", ".csv", ".tsv", ".csv.gz", ".tsv.gz")
 @click.option(
     "--truth", is_flag=True, help="Keep the mean and size behind each count (.h5ad and .zarr)."
 )
+@click.option(
+    "--copula",
+    "dependence",
+    type=FILE,
+    metavar="FILE",
+    help="Draw genes that depend on each other, as this file of 'nbglm copula' says.",
+)
 @seed_option(
     "The same seed gives the same counts of a gene, whatever other genes there are.  [default: "
     "another one each time]"
@@ -91,6 +103,7 @@ def sample(
     genes: tuple[str, ...],
     cells: int | None,
     python: bool,
+    dependence: Path | None,
     output: Path,
     overwrite: bool,
     **options: Any,
@@ -100,7 +113,7 @@ def sample(
     FIT is a file that 'nbglm fit -o' wrote. The counts of an .h5ad or .zarr stand beside the rows,
     and are written some thousand at a time; those of a text table have a line for each cell.
     """
-    inputs = (fit,) if obs is None else (fit, obs)
+    inputs = tuple(path for path in (fit, obs, dependence) if path is not None)
     place = Output(output, _SUFFIXES, overwrite, inputs)
     name = place.path.name.lower()
     stored = name.endswith((".h5ad", ".zarr"))
@@ -112,6 +125,8 @@ def sample(
     if rows is not None:
         for option in ("offset", "size_factors"):
             column(rows, options[option], f"--{option.replace('_', '-')}", obs)
+    if dependence is not None:
+        options["copula"] = _copula_of(dependence, results.gene_names if genes else None)
     with of_fit(fit), naming(obs or fit, FormulaError, AlignmentError):
         if stored:
             place.write(lambda path: results.sample(rows, n_cells=cells, out=path, **options))
@@ -124,3 +139,12 @@ def sample(
 
     counts = pd.DataFrame(drawn.X.toarray(), drawn.obs_names, drawn.var_names)
     write_table(counts.rename_axis("cell"), format_of(place.path, None), place)
+
+
+def _copula_of(path: Path, genes: pd.Index | None) -> GaussianCopula:
+    """A copula in a file, or its part of some genes."""
+    from nbglm.copula.gaussian import GaussianCopula
+
+    with naming(path):
+        found = GaussianCopula.load(path)
+        return found if genes is None else found.subset(list(genes))

@@ -92,6 +92,9 @@ def read_copula(kind: type[Kind], path: Path) -> Kind:
     if not path.is_file():
         msg = f"there is no file {said}."
         raise FileError(msg)
+    if not zipfile.is_zipfile(path):
+        msg = f"{said} is no copula that GaussianCopula.save has written, or damaged."
+        raise FileError(msg)
     try:
         with np.load(path, allow_pickle=False) as arrays:
             found = read_document(lambda name: arrays[name], said)
