@@ -51,6 +51,7 @@ def features(counts: FloatArray) -> dict[str, FloatArray]:
         "log": np.corrcoef(logs.T)[upper],
         "counts": np.corrcoef(counts.T)[upper],
         "ranks": np.corrcoef(ranks.T)[upper],
+        "zeros": (counts == 0).mean(axis=0),
         "library": np.log(counts.sum(axis=1) + 1.0).var(),
         "spectrum": np.linalg.svd(centred, compute_uv=False)[:20] ** 2 / len(counts),
     }
@@ -62,6 +63,7 @@ def errors(real: dict[str, FloatArray], drawn: dict[str, FloatArray]) -> dict[st
         f"r_{name}": float(np.sqrt(np.mean((real[name] - drawn[name]) ** 2)))
         for name in ("log", "counts", "ranks")
     }
+    found["zeros"] = float(np.sqrt(np.mean((real["zeros"] - drawn["zeros"]) ** 2)))
     found["library_variance_ratio"] = float(drawn["library"] / real["library"])
     ratio = np.log(drawn["spectrum"] / real["spectrum"])
     found["spectrum_rms_log_ratio"] = float(np.sqrt(np.mean(ratio**2)))
