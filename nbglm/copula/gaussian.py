@@ -74,7 +74,7 @@ class GaussianCopula(Dependence):
             parts = [
                 f"{row['cells']:.0f} cells",
                 f"effective rank {row['effective_rank']:.1f}",
-                f"log-likelihood {row['loglik']:+.4g}",
+                f"log-likelihood {row['loglik'] + 0.0:+.4g}",
             ]
             if np.isfinite(row["heldout_error"]):
                 parts.append(

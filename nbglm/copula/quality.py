@@ -125,7 +125,7 @@ def _on_other(
     structure = estimate(known, plan)
     gain = loglik_gain(structure, plan, other)
     if genes.size < 2:
-        return gain, 0.0, 0.0, 0.0
+        return gain, np.nan, np.nan, np.nan
     unit = standardised(other.means[genes], other.weight)
     there = np.asarray(unit @ unit.T, dtype=np.float64)
     wanted = seen(structure.covariances(genes, plan.blocks), known, genes)

@@ -117,6 +117,16 @@ def test_genes_without_a_count_are_independent(copula):
     assert copula.correlation().loc["null"].sum() == 1.0
 
 
+def test_one_gene_depends_on_nothing():
+    counts = np.column_stack([np.zeros(60), np.random.default_rng(12).poisson(2.0, 60)])
+    fit = nbglm.fit_negbin(counts, "~ 1", progress=False)
+    found = nbglm.fit_copula(fit)
+    assert found.table[["loglik", "heldout_loglik"]].abs().to_numpy().max() < 1e-9
+    assert np.isnan(found.table["heldout_error"].iloc[0])
+    assert repr(found).splitlines()[1] == "  60 cells, effective rank 2.0, log-likelihood +0"
+    assert not fit.sample(copula=found, seed=1).X[:, 0].nnz
+
+
 def test_factors_and_blocks_are_disjoint_and_small(fit):
     found = made(fit, "factors and blocks")
     assert sorted(np.concatenate(found.blocks)) == list(range(GENES))
@@ -243,6 +253,7 @@ def test_a_copula_that_was_kept_draws_the_same(fit, copula, tmp_path):
     assert same(wanted[:, ["g5", "g6"]], drawn)
 
 
+@pytest.mark.slow
 def test_another_process_draws_the_same(fit, copula, tmp_path):
     fit.save(tmp_path / "fit.h5ad")
     copula.save(tmp_path / "c.npz")

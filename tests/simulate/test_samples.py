@@ -231,8 +231,15 @@ def test_what_is_there_stays(fit, data, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGINT])
-def test_a_process_that_ends_in_the_middle_leaves_no_file(tmp_path, stop):
+@pytest.mark.parametrize(
+    ("stop", "options"),
+    [
+        (signal.SIGKILL, ""),
+        (signal.SIGINT, ""),
+        (signal.SIGKILL, "copula=nbglm.fit_copula(fit, heldout=False), "),
+    ],
+)
+def test_a_process_that_ends_in_the_middle_leaves_no_file(tmp_path, stop, options):
     program = (
         "import numpy as np, nbglm, signal\n"
         # A shell may have its children ignore it.
@@ -240,7 +247,7 @@ def test_a_process_that_ends_in_the_middle_leaves_no_file(tmp_path, stop):
         "y = np.random.default_rng(0).poisson(3.0, (200, 40))\n"
         "fit = nbglm.fit_negbin(y, '~ 1', progress=False)\n"
         "print('go', flush=True)\n"
-        "fit.sample(n_cells=3_000_000, seed=0, out='s.h5ad')\n"
+        f"fit.sample(n_cells=3_000_000, seed=0, {options}out='s.h5ad')\n"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", program],
