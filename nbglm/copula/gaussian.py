@@ -39,8 +39,8 @@ class GaussianCopula(Dependence):
     def table(self) -> pd.DataFrame:
         """A row for each group of cells: how dependent genes are, and how well that is known.
 
-        ``cells`` it was fitted to; ``factors``; ``effective_rank``, the number of independent
-        genes that would have as large a sum of squared correlations, ``p**2 / sum R**2``;
+        ``cells`` it was fitted to; ``factors``; ``effective_rank``, ``p**2 / sum R**2``, which is
+        the number of genes if they are independent, and 1 if all were the same;
         ``shrinkage`` of correlations within blocks, from 0 to 1; ``loglik`` of randomised quantile
         residuals above that of independence, in nats, over all cells. Of cells that were held out,
         in halves: ``heldout_loglik`` for each cell; ``heldout_error``, the root mean square error
@@ -105,6 +105,16 @@ class GaussianCopula(Dependence):
         ------
         FileError
             If the file cannot be written, or is there already.
+
+        Examples
+        --------
+        >>> import nbglm, numpy as np, pathlib, tempfile
+        >>> counts = np.random.default_rng(1).poisson(3.0, (100, 2))
+        >>> copula = nbglm.fit_copula(nbglm.fit_negbin(counts, "~ 1", progress=False))
+        >>> place = pathlib.Path(tempfile.mkdtemp()) / "copula.npz"
+        >>> copula.save(place)
+        >>> nbglm.GaussianCopula.load(place).genes.tolist()
+        ['gene_0', 'gene_1']
         """
         write_copula(self, as_path(path), overwrite=overwrite)
 
