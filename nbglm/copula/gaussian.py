@@ -71,18 +71,16 @@ class GaussianCopula(Dependence):
         if len(self) < len(self.descriptions):
             lines[0] += f"; part of that of {len(self.descriptions)} genes:"
         for name, row in table.head(_SHOWN).iterrows():
-            parts = [
-                f"{row['cells']:.0f} cells",
-                f"effective rank {row['effective_rank']:.1f}",
-                f"log-likelihood {row['loglik'] + 0.0:+.4g}",
-            ]
+            lines.append(
+                f"  {'' if self.names is None else f'{name}: '}{row['cells']:.0f} cells, effective "
+                f"rank {row['effective_rank']:.1f}, log-likelihood {row['loglik'] + 0.0:+.4g}"
+            )
             if np.isfinite(row["heldout_error"]):
-                parts.append(
-                    f"held-out error of correlations {row['heldout_error']:.3f} "
+                lines.append(
+                    f"    held-out error of correlations {row['heldout_error']:.3f} "
                     f"(independent {row['heldout_independent']:.3f}, "
                     f"noise {row['heldout_noise']:.3f})"
                 )
-            lines.append(f"  {'' if self.names is None else f'{name}: '}{', '.join(parts)}")
         if len(table) > _SHOWN:
             lines.append(f"  and {len(table) - _SHOWN} more groups: see .table")
         silent = int((self.gene_table["information"] == 0.0).sum())

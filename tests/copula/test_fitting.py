@@ -3,6 +3,7 @@
 import pickle
 import subprocess
 import sys
+from dataclasses import replace
 
 import anndata
 import numpy as np
@@ -13,6 +14,7 @@ from scipy.special import ndtr
 
 import nbglm
 from nbglm.exceptions import AlignmentError, FileError, InputTypeError, OptionError
+from nbglm.status import GENE_STATUS
 
 CELLS, GENES = 1500, 40
 
@@ -115,6 +117,20 @@ def test_genes_without_a_count_are_independent(copula):
     row = copula.gene_table.loc["null"]
     assert (row["status"], row["information"], row["common"]) == ("all_zero", 0.0, 0.0)
     assert copula.correlation().loc["null"].sum() == 1.0
+
+
+def test_genes_that_did_not_converge_are_independent_and_left_out_of_samples(fit):
+    status = fit.arrays.status.copy()
+    status[5] = GENE_STATUS.index("not_converged")
+    failed = replace(fit, arrays=replace(fit.arrays, status=status))
+    found = nbglm.fit_copula(failed)
+    assert found.gene_table.loc["g5", ["status", "information"]].tolist() == ["not_converged", 0.0]
+    assert found.correlation().loc["g5"].abs().sum() == 1.0
+    with pytest.raises(nbglm.NbglmError, match="1 genes did not converge"):
+        failed.sample(copula=found, seed=1)
+    kept = failed.gene_names[failed.converged]
+    drawn = failed[failed.converged].sample(copula=found[list(kept)], seed=1)
+    assert drawn.var_names.tolist() == kept.tolist()
 
 
 def test_one_gene_depends_on_nothing():
