@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbglm.diagnostics.methods import FitDiagnostics
+from nbglm.editing.methods import FitEdits
+from nbglm.editing.truth import edited_lines, total_likelihood
 from nbglm.files.saving import FitFiles
 from nbglm.inference.dropping import of_genes, without_data
 from nbglm.inference.explain import explain_gene
@@ -26,7 +28,7 @@ FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, repr=False)
-class NegBinResults(FitReports, FitShrinkage, FitSamples, FitDiagnostics, FitFiles):
+class NegBinResults(FitEdits, FitReports, FitShrinkage, FitSamples, FitDiagnostics, FitFiles):
     """A negative binomial GLM for each gene, with inference.
 
     The model is ``Y ~ NB(mean mu, size r)`` with ``Var Y = mu + mu**2 / r``,
@@ -41,14 +43,14 @@ class NegBinResults(FitReports, FitShrinkage, FitSamples, FitDiagnostics, FitFil
         genes = len(self.gene_names)
         words = self.status.value_counts()
         statuses = ", ".join(f"{words[word]} {word}" for word in GENE_STATUS[::-1] if word in words)
-        columns = "".join(f"\n  {line}" for line in self.column_lines)
+        columns = "".join(f"\n  {line}" for line in (*self.column_lines, *edited_lines(self)))
         return (
             f"NegBinResults: {genes} gene{'s' * (genes != 1)} x {self.counts.n_cells} cells "
             f"({statuses})\n"
             f"  mean        {self.design.mean.formula.expanded}  (log mean; params['beta'])\n"
             f"  dispersion  {self.design.dispersion.formula.expanded}  (log size; "
             f"params['gamma']; Var = mean + mean^2 / size)\n"
-            f"  log-likelihood {self.arrays.llf.sum():.6g} in all, cov_type {self.cov_type!r}, "
+            f"  log-likelihood {total_likelihood(self):.6g} in all, cov_type {self.cov_type!r}, "
             f"{self.seconds:.2g} s{columns}"
         )
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from inspect import signature
 from typing import TYPE_CHECKING, Any, Self
 
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from nbglm.exceptions import (
     InputTypeError,
@@ -119,6 +120,48 @@ class NegBinRegressionSimulator:
     def params(self) -> dict[str, pd.DataFrame]:
         """Coefficients ``beta`` of the log mean and ``gamma`` of the log size, terms x genes."""
         return self.results.params
+
+    def edit(
+        self,
+        term: str | Iterable[str],
+        genes: str | Iterable[str] | ArrayLike | None = None,
+        *,
+        add: float | ArrayLike | None = None,
+        multiply: float | ArrayLike | None = None,
+        to_null: bool = False,
+        component: str = "mean",
+    ) -> Self:
+        """A simulator with an effect changed in some genes.
+
+        Parameters
+        ----------
+        term, genes, add, multiply, to_null, component
+            As for :meth:`nbglm.NegBinResults.edit`.
+
+        Returns
+        -------
+        NegBinRegressionSimulator
+            A new one, with the same options; this one stays as it is.
+        """
+        edited = self.results.edit(
+            term, genes, add=add, multiply=multiply, to_null=to_null, component=component
+        )
+        return self.restored(edited, self.options)
+
+    def with_params(self, params: Mapping[str, Any]) -> Self:
+        """A simulator with other coefficients.
+
+        Parameters
+        ----------
+        params : mapping
+            As for :meth:`nbglm.NegBinResults.with_params`.
+
+        Returns
+        -------
+        NegBinRegressionSimulator
+            A new one, with the same options; this one stays as it is.
+        """
+        return self.restored(self.results.with_params(params), self.options)
 
     def predict(
         self,

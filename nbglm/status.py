@@ -10,11 +10,12 @@ GENE_STATUS = (
     "separated",
     "poisson_limit",
     "not_identified",
+    "planted",
     "ok",
 )
 """Status words of a gene, the most consequential first."""
 
-NOTHING_TOLD = ("all_zero", "not_converged")
+NOTHING_TOLD = ("all_zero", "not_converged", "planted")
 """Status words of genes whose counts are not described by a distribution that was fitted."""
 
 COEF_STATUS = (
@@ -24,6 +25,7 @@ COEF_STATUS = (
     "aliased",
     "not_identified",
     "not_converged",
+    "planted",
 )
 """Status words of a coefficient."""
 
@@ -40,6 +42,10 @@ SENTENCES = {
     "aliased": "The column is a linear combination of earlier columns of the design.",
     "not_identified": "The counts of this gene say nothing about this coefficient.",
     "not_converged": "The ascent ended before a maximum was reached; do not use the numbers.",
+    "planted": (
+        "The gene was edited: its coefficients are what was planted, beside estimates that were "
+        "left as they are. They make predictions and samples, and have no inference."
+    ),
     "all_zero": "Every count is zero: the fitted mean is zero and nothing else is identified.",
 }
 """One sentence for each word."""

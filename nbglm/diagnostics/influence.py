@@ -125,5 +125,5 @@ def influence_table(
 
     for _ in in_threads(fill, range(positions.size), n_jobs):
         pass
-    values[:, ~results.arrays.converged[positions]] = np.nan
+    values[:, ~results.arrays.estimated[positions]] = np.nan
     return pd.DataFrame(values, results.counts.cells, results.gene_names[positions])

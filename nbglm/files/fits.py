@@ -29,6 +29,7 @@ from nbglm.fit.clusters import CovarianceRule, known_kind
 from nbglm.fit.collapse import Collapse
 from nbglm.fit.covariance import Covariances
 from nbglm.fit.genes import FitArrays
+from nbglm.fit.planted import Planted
 from nbglm.inference.bounds import LimitTests
 from nbglm.inference.remains import AbsentCounts, Remains
 from nbglm.inference.tables import FitTables
@@ -64,9 +65,9 @@ def tree_of_fit(fit: FitTables) -> Tree:
         "obs": tree_of_table(counts.obs, "obs") if remains is None else None,
         "obs_names": tree_of_index(counts.obs.columns),
         "remark": counts.remark,
-        "numbers": {part.name: getattr(fit.arrays, part.name) for part in fields(fit.arrays)},
-        "gene_status": list(GENE_STATUS),
-        "coef_status": list(COEF_STATUS),
+        "numbers": _numbers(fit),
+        "gene_status": _words_used(fit.arrays.status, GENE_STATUS),
+        "coef_status": _words_used(fit.arrays.coef_status, COEF_STATUS),
         "mean": tree_of_predictor(fit.design.mean),
         "dispersion": tree_of_predictor(fit.design.dispersion),
         "offset_rules": [
@@ -82,7 +83,28 @@ def tree_of_fit(fit: FitTables) -> Tree:
         "rank_deficient": fit.rank_deficient,
         "seconds": float(fit.seconds),
         "without_data": None if remains is None else _tree_of_remains(fit, remains),
+        "edited": None if fit.edited is None else _tree_of_edits(fit.edited),
     }
+
+
+def _words_used(codes: NDArray[np.int8], words: Sequence[str]) -> list[str]:
+    """Words of a status; versions without edits read all files without one."""
+    edited = bool((codes == words.index("planted")).any())
+    return [word for word in words if word != "planted" or edited]
+
+
+def _numbers(fit: FitTables) -> Tree:
+    numbers = {part.name: getattr(fit.arrays, part.name) for part in fields(fit.arrays)}
+    for name, words in (("status", GENE_STATUS), ("coef_status", COEF_STATUS)):
+        used = _words_used(numbers[name], words)
+        codes = [used.index(word) if word in used else -1 for word in words]
+        numbers[name] = np.array(codes, dtype=np.int8)[numbers[name]]
+    return numbers
+
+
+def _tree_of_edits(edited: Planted) -> Tree:
+    flags = edited.edited.astype(np.int8)
+    return {"estimates": edited.estimates, "edited": flags, "edits": Words(edited.edits)}
 
 
 def _tree_of_remains(fit: FitTables, remains: Remains) -> Tree:
@@ -178,7 +200,16 @@ def fit_of_tree(
         rank_deficient=str(tree["rank_deficient"]),
         seconds=float(tree["seconds"]),
         remains=None if kept is None else _remains_of_tree(kept, arrays, widths),
+        edited=_edits_of_tree(tree.get("edited"), arrays.coef.shape),
     )
+
+
+def _edits_of_tree(tree: Tree | None, shape: tuple[int, ...]) -> Planted | None:
+    """What was edited; nothing in files of versions that knew no edits."""
+    if tree is None:
+        return None
+    flags = shaped(tree["edited"], shape, np.int8).astype(bool)
+    return Planted(shaped(tree["estimates"], shape), flags, tuple(map(str, tree["edits"])))
 
 
 def _codes(array: object, stored: Sequence[str], now: Sequence[str], shape: Any) -> NDArray[Any]:

@@ -1,6 +1,6 @@
 """Every gene fitted, its predictions and covariances.
 
-genes                every gene, in parallel
+genes planted        every gene, in parallel; what was planted in place of estimates
 movement prediction  rows that move along a limit; mean and size for new rows
 contrasts            linear combinations of the coefficients of every gene
 collapse             what robust covariances cannot tell

@@ -133,6 +133,8 @@ def genes_at_limits(
     genes : ndarray of int
     """
     regular = (fit.status == _GENE["ok"]) | (fit.status == _GENE["not_converged"])
+    told = np.isfinite(fit.coef) | (fit.coef_status == _CODE["aliased"])
+    regular |= (fit.status == _GENE["planted"]) & told.all(axis=1)
     genes_at: dict[bytes, tuple[Limit, list[int]]] = {}
     for gene in np.flatnonzero(~regular):
         limit = _limit_of(fit, int(gene), x, z)
@@ -213,6 +215,8 @@ def combine(
     estimate[:, aliased] = np.nan
     status[:, aliased] = _CODE["aliased"]
     status[fit.status == _GENE["not_converged"]] = _CODE["not_converged"]
+    planted = fit.status == _GENE["planted"]
+    status[planted[:, None] & ~np.isnan(estimate)] = _CODE["planted"]
     std_err[status != _CODE["ok"]] = np.nan
     return Combinations(estimate, std_err, status)
 

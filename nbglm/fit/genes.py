@@ -69,12 +69,17 @@ class FitArrays:
     @property
     def known(self) -> NDArray[np.bool_]:
         """Which coefficients have a finite estimate with a standard error."""
-        return np.isfinite(self.coef) & self.converged[:, None]
+        return np.isfinite(self.coef) & self.estimated[:, None]
 
     @property
     def converged(self) -> NDArray[np.bool_]:
         """Which genes did not fail."""
         return np.asarray(self.status != _GENE["not_converged"])
+
+    @property
+    def estimated(self) -> NDArray[np.bool_]:
+        """Which genes have the coefficients of a maximum: they did not fail, nor were edited."""
+        return self.converged & (self.status != _GENE["planted"])
 
     def of_genes(self, positions: IntArray) -> FitArrays:
         """The arrays of some genes, by their positions."""

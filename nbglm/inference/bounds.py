@@ -25,7 +25,7 @@ IntArray = NDArray[np.int64]
 
 _AT_LIMIT = [COEF_STATUS.index(word) for word in ("separated", "poisson_limit")]
 _OPEN = COEF_STATUS.index("not_identified")
-_UNKNOWN = [COEF_STATUS.index(word) for word in ("aliased", "not_converged")]
+_UNKNOWN = [COEF_STATUS.index(word) for word in ("aliased", "not_converged", "planted")]
 
 
 class _Coefficients:

@@ -123,8 +123,8 @@ def lr_frame(
     """
     reduced, reduced_rows = evidence.fit, (evidence.x, evidence.z)
     difference = 2.0 * (full.llf - reduced.llf)
-    converged = full.converged & reduced.converged
-    lower = np.flatnonzero(converged & (difference < -_LOWER))
+    fitted = full.estimated & reduced.estimated
+    lower = np.flatnonzero(fitted & (difference < -_LOWER))
     if lower.size:
         msg = (
             f"the larger model has a lower log-likelihood than the smaller one for {lower.size} "
@@ -137,10 +137,11 @@ def lr_frame(
     of_mean = np.maximum(mean_full - mean_reduced, 0)
     of_size = np.maximum(size_full - size_reduced, 0)
     df = of_mean + of_size
-    tested = converged & (df > 0)
+    tested = fitted & (df > 0)
     statistic = np.where(tested, np.maximum(difference, 0.0), np.nan)
     tail = chi2_tail(statistic, df)
-    words = np.array(GENE_STATUS, dtype=object)[full.status]
+    status = np.where(full.estimated & ~reduced.estimated, reduced.status, full.status)
+    words = np.array(GENE_STATUS, dtype=object)[status]
     reference = "chi2"
     if orthonormal_basis(full_rows[1]).rank > orthonormal_basis(evidence.z).rank:
         test = SizeTest(full_rows[1], evidence.z, np.zeros(len(evidence.z)))
@@ -154,7 +155,7 @@ def lr_frame(
         "df": df,
         **p_columns(tail, method),
         "reference": np.full(df.size, reference, dtype=object),
-        "status": status_of_tests(np.where(converged, words, "not_converged"), tested),
+        "status": status_of_tests(words, tested),
     }
 
 
@@ -174,7 +175,8 @@ def lr_test(full: FitTables, reduced: FitTables, *, method: str = "fdr_bh") -> p
     DataFrame
         Indexed by gene: statistic, df, p_value, log_p_value (natural logarithm, finite where
         p_value underflows to 0), p_adjusted, reference, status. The status is that of the larger
-        fit; ``not_converged`` if either failed, ``not_identified`` if nothing can be tested.
+        fit; ``not_converged`` if either failed, ``planted`` if either was edited,
+        ``not_identified`` if nothing can be tested.
         ``df`` counts what the gene's counts can tell of: an aliased column, or the size of cells
         whose mean is 0, adds none. ``reference`` says what the statistic was compared with:
         ``chi2`` if only the mean is tested; for dispersion terms, whose sizes may be infinite,

@@ -81,6 +81,7 @@ def of_genes(results: Results, positions: IntArray) -> Results:
         arrays=results.arrays.of_genes(positions),
         counts=results.counts.of_genes(positions),
         remains=None if results.remains is None else results.remains.of_genes(positions),
+        edited=None if results.edited is None else results.edited.of_genes(positions),
     )
     # What was prepared for all genes serves these.
     if results.remains is None:

@@ -195,7 +195,7 @@ def predict_intervals(
         error = np.column_stack(
             [np.linalg.norm(rows @ root[columns], axis=1) for root in tables.root]
         )
-        error[~told.T | ~tables.arrays.converged] = np.nan
+        error[~told.T | ~tables.arrays.estimated] = np.nan
         half = -ndtri((1.0 - level) / 2.0) * error
         with np.errstate(invalid="ignore", over="ignore"):
             out |= {

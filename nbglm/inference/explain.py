@@ -196,7 +196,7 @@ def _evidence(tables: FitTables, position: int) -> Iterator[str]:
     if status == "all_zero":
         # Its status says it all; aliased columns have reasons of their own.
         words = np.where(words == "aliased", words, "")
-    elif status in ("ok", "not_converged") and not (words == "aliased").any():
+    elif status in ("ok", "not_converged", "planted") and not (words == "aliased").any():
         return
     if tables.remains is not None:
         yield _NO_EVIDENCE

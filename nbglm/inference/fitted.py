@@ -19,6 +19,7 @@ from nbglm.counts.table import Counts
 from nbglm.design.design import Design
 from nbglm.fit.clusters import CovarianceRule
 from nbglm.fit.genes import FitArrays
+from nbglm.fit.planted import Planted
 from nbglm.inference.aliasing import lines_about_columns
 from nbglm.inference.remains import Remains, refuse
 from nbglm.inference.selection import gene_position
@@ -54,6 +55,8 @@ class FittedGenes:
         Wall time of the fit.
     remains : Remains or None
         What is known of counts and cells if these were dropped; None if they are there.
+    edited : Planted or None
+        Which coefficients were given other values than those of the fit; None if none was.
     """
 
     arrays: FitArrays
@@ -64,6 +67,7 @@ class FittedGenes:
     rank_deficient: str
     seconds: float
     remains: Remains | None = None
+    edited: Planted | None = None
 
     def __post_init__(self) -> None:
         """Let nobody write into what all tables are made of."""

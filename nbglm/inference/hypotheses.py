@@ -107,7 +107,7 @@ def status_of_tests(words: NDArray[np.object_], tested: NDArray[np.bool_]) -> ND
     >>> status_of_tests(words, np.array([True, False, False])).tolist()
     ['ok', 'not_identified', 'all_zero']
     """
-    known = tested | np.isin(words.astype(str), ("not_converged", "all_zero"))
+    known = tested | np.isin(words.astype(str), ("not_converged", "all_zero", "planted"))
     return np.where(known, words, "not_identified").astype(object)
 
 
@@ -247,7 +247,7 @@ def wald_test(tables: FitTables, hypothesis: Hypothesis, method: str) -> pd.Data
     statistic[regular] = _wald_statistics(distance[regular], root)
     # Where an estimate is infinite there is no Wald statistic, but there is a likelihood ratio.
     rank = informed_ranks(tables.arrays, *distinct_rows(tables), hypothesis.matrix)
-    by_ratio = np.flatnonzero(~regular & ~without_variance & tables.arrays.converged & (rank > 0))
+    by_ratio = np.flatnonzero(~regular & ~without_variance & tables.arrays.estimated & (rank > 0))
     tail = chi2_tail(statistic, rank)
     if by_ratio.size:
         statistic[by_ratio], ratios = _ratios(tables, hypothesis, by_ratio, rank[by_ratio])

@@ -12,6 +12,7 @@ from nbglm.counts.genewise import gene_table
 from nbglm.design.predictor import build_predictor
 from nbglm.design.scope import scope_of_caller
 from nbglm.exceptions import InputTypeError, OptionError
+from nbglm.fit.planted import without_planted
 from nbglm.inference.anova import anova, check_type
 from nbglm.inference.estimates import estimates, with_tests
 from nbglm.inference.hypotheses import t_test, wald_test
@@ -351,4 +352,4 @@ class FitInference(FitIntervals):
             constant=self.arrays if constant else None,
             n_jobs=n_jobs,
         )
-        return gene_table(self.counts.genes, tests)
+        return gene_table(self.counts.genes, without_planted(self.arrays, tests))

@@ -225,7 +225,7 @@ def score_statistics(
 
     tested = np.array(over_genes(one, range(tables.counts.n_genes), n_jobs))
     statistic, df = tested[:, 0], tested[:, 1].astype(np.int64)
-    statistic[~tables.arrays.converged | (df == 0)] = np.nan
+    statistic[~tables.arrays.estimated | (df == 0)] = np.nan
     return statistic, df
 
 

@@ -6,8 +6,7 @@ from textwrap import wrap
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from nbglm.editing.truth import total_likelihood
 from nbglm.report.html import as_block, as_facts, as_grid, as_heading, as_note
 from nbglm.report.overview import (
     coefficient_quantiles,
@@ -64,7 +63,7 @@ def _top(tables: FitInference) -> tuple[list[tuple[str, list[str]]], list[tuple[
         ("Coefs. per Gene:", [str(tables.n_params)]),
         ("Covariance Type:", [tables.cov_type]),
     ]
-    likelihood = float(tables.arrays.llf.sum())
+    likelihood = total_likelihood(tables)
     right = [
         ("Method:", ["MLE, gene by gene"]),
         ("Log-Likelihood, sum:", [f"{likelihood:#.8g}"]),
@@ -143,7 +142,7 @@ def fit_html(tables: FitInference, name: str) -> str:
     facts = [
         *formula_facts(tables),
         ("Status", words),
-        ("Log-likelihood", f"{float(np.sum(tables.arrays.llf)):.6g} in all"),
+        ("Log-likelihood", f"{total_likelihood(tables):.6g} in all"),
         ("Covariance", f"{tables.cov_type}; fitted in {tables.seconds:.2g} s"),
     ]
     notes = [*_more(tables), f"Quantiles over genes with finite coefficients. {_SCALE}"]

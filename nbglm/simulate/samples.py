@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
+from nbglm.editing.truth import planted_columns
 from nbglm.exceptions import FileError
 from nbglm.hdf5 import check_disk, new_hdf5
 from nbglm.places import check_place, new_place
@@ -32,7 +33,8 @@ def _provenance(sampling: Sampling) -> dict[str, Any]:
     """What a sample was drawn from, in words and numbers that any file holds."""
     from nbglm import __version__
 
-    design = sampling.results.design
+    design, edits = sampling.results.design, sampling.results.edited
+    said = {} if edits is None else {"edits": np.array(edits.edits, dtype=object)}
     return {
         "version": __version__,
         "mean": design.mean.formula.expanded,
@@ -43,6 +45,7 @@ def _provenance(sampling: Sampling) -> dict[str, Any]:
         "resampled": sampling.cells.resampled,
         "uncertainty": sampling.uncertainty,
         "copula": "" if sampling.latent is None else sampling.latent.dependence.in_words,
+        **said,
     }
 
 
@@ -50,7 +53,7 @@ def _without_counts(sampling: Sampling) -> AnnData:
     """The sample but for its counts."""
     from anndata import AnnData
 
-    var = sampling.results.counts.annotations
+    var = sampling.results.counts.annotations.join(planted_columns(sampling.results))
     return AnnData(obs=sampling.cells.frame(), var=var, uns={PROVENANCE: _provenance(sampling)})
 
 

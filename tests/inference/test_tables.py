@@ -75,6 +75,7 @@ ARGUMENTS = {
     "cooks_distance": [],  # refuses weights, which this fit has
     "cov_params": [{"gene": "regular"}],
     "covariance_of": [{"position": 1}],
+    "edit": [{"term": "g", "genes": "regular", "to_null": True}],
     "estimate": [{"what": "g"}, {"what": "x", "component": "dispersion", "scale": "alpha"}],
     "explain": [{"gene": "silent"}],
     "gene": [{"name": "regular"}],
@@ -101,6 +102,7 @@ ARGUMENTS = {
     "to_frame": [{}],
     "wald_test": [{"hypothesis": "g"}],
     "with_cov": [{"cov_type": "eim"}],
+    "with_params": [{"params": {"gamma": {("x", "regular"): 0.5}}}],
     "without_data": [{}],
 }
 """Arguments of every method of the results, one set or more."""

@@ -104,6 +104,7 @@ ANSWERED = {
                 "n_iter",
                 "base_mean",
             ),
+            *("planted", "edits"),
             *("gene_names", "coef_names", "cov_type", "seconds", "rank_deficient", "column_lines"),
         )
     },
@@ -134,6 +135,8 @@ ANSWERED = {
     "marginal_means": lambda fit: fit.marginal_means([], scale="cv2"),
     "repr": repr,
     "subset": lambda fit: fit.subset(["g4", "g0"]).to_frame(),
+    "edit": lambda fit: fit.edit("Intercept", "g0", add=0.5, component="dispersion").to_frame(),
+    "with_params": lambda fit: fit.with_params({"gamma": {("Intercept", "g0"): 0.5}}).to_frame(),
     "one_gene": lambda fit: fit.one_gene(3).to_frame(),
     "compare": lambda fit: nbglm.compare({"alone": fit}),
 }
@@ -193,7 +196,7 @@ def test_nothing_public_is_forgotten():
     tried = {what.split()[0] for what in (*ANSWERED, *REFUSED)}
     others = {"gene", "explain", "without_data", "require_data", "arrays", "design", "counts"}
     others |= {"weights", "cov", "remains", "covariances", "root", "coef_codes", "covariance_of"}
-    others |= {"std_err_of", "pvalues_of", "limit_tests", "save", "to_anndata"}
+    others |= {"edited", "std_err_of", "pvalues_of", "limit_tests", "save", "to_anndata"}
     there = {name for name in dir(nbglm.NegBinResults) if not name.startswith("_")}
     assert there <= tried | others, there - tried - others
 
