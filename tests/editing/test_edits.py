@@ -408,11 +408,10 @@ def test_edits_without_data_are_those_with_them(fit, edited):
 
 
 def test_samples_are_the_same_for_any_workers_and_pieces(edited, monkeypatch):
-    from nbglm.simulate import sampling
-
     whole = edited.sample(seed=4, n_cells=700)
     assert same_counts(whole, edited.sample(seed=4, n_cells=700, n_jobs=2))
-    monkeypatch.setattr(sampling, "_GENES", 2)
+    monkeypatch.setattr("nbglm.simulate.drawing._GENES", 2)
+    monkeypatch.setattr("nbglm.simulate.sampling._CELLS", 64)
     assert same_counts(whole, edited.sample(seed=4, n_cells=700))
 
 
