@@ -14,7 +14,13 @@ from nbglm.copula.gaussian import GaussianCopula
 from nbglm.copula.quality import Quality, held_out, loglik_gain
 from nbglm.copula.scores import Scores, scores_of
 from nbglm.design.rowvalues import row_values
-from nbglm.exceptions import AlignmentError, InputTypeError, OptionError, some_of
+from nbglm.exceptions import (
+    AlignmentError,
+    InputTypeError,
+    OptionError,
+    UnavailableError,
+    some_of,
+)
 from nbglm.inference.methods import FitInference
 from nbglm.parallel.blas import one_blas_thread
 from nbglm.simulate.cells import check_count
@@ -85,7 +91,7 @@ def fit_copula(
     Raises
     ------
     UnavailableError
-        If counts and cells were dropped.
+        If counts and cells were dropped, or coefficients edited, to which the counts do not belong.
     AlignmentError
         If `groups` is no column, or has missing values or another length.
     OptionError
@@ -117,6 +123,7 @@ def fit_copula(
         msg = f"fit_copula takes the results of nbglm.fit_negbin, not a {type(results).__name__}."
         raise InputTypeError(msg)
     fit.require_data("fit_copula", "fit the copula before data are dropped")
+    _refuse_edits(fit)
     factors = check_count(n_factors, "n_factors", 0)
     most, dense = (
         check_count(block_size, "block_size", 2),
@@ -150,6 +157,18 @@ def fit_copula(
         summaries=pd.DataFrame(rows, index=index.rename("group")),
         descriptions=_descriptions(fit, scores, plan, found),
     )
+
+
+def _refuse_edits(fit: FitInference) -> None:
+    if fit.edited is None or not fit.edited.edited.any():
+        return
+    genes = fit.gene_names[fit.edited.edited.any(axis=1)]
+    msg = (
+        f"coefficients of {some_of(genes)} were edited, and the counts are none of theirs. Fit the "
+        f"copula to the fit as it was before, and draw with it: "
+        f"edited.sample(copula=nbglm.fit_copula(results))."
+    )
+    raise UnavailableError(msg)
 
 
 def _groups_of(fit: FitInference, groups: object) -> tuple[IntArray, pd.Index | None]:

@@ -133,6 +133,16 @@ def test_genes_that_did_not_converge_are_independent_and_left_out_of_samples(fit
     assert drawn.var_names.tolist() == kept.tolist()
 
 
+def test_an_edited_fit_draws_with_the_copula_of_the_fit_before(fit, copula):
+    edited = fit.edit("x", "g20", add=1.0)
+    with pytest.raises(nbglm.UnavailableError, match="coefficients of 'g20' were edited"):
+        nbglm.fit_copula(edited)
+    before, after = (res.sample(copula=copula, seed=1) for res in (fit, edited))
+    others = before.var_names != "g20"
+    assert same(before[:, others], after[:, others])
+    assert after[:, "g20"].X.sum() > before[:, "g20"].X.sum()
+
+
 def test_one_gene_depends_on_nothing():
     counts = np.column_stack([np.zeros(60), np.random.default_rng(12).poisson(2.0, 60)])
     fit = nbglm.fit_negbin(counts, "~ 1", progress=False)
