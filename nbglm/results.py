@@ -18,6 +18,7 @@ from nbglm.report.methods import FitReports
 from nbglm.shrinkage.methods import FitShrinkage
 from nbglm.simulate.methods import FitSamples
 from nbglm.status import GENE_STATUS
+from nbglm.trials.methods import FitTrials
 
 if TYPE_CHECKING:
     from nbglm.single.results import NegBinModelResultsWrapper
@@ -28,7 +29,9 @@ FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, repr=False)
-class NegBinResults(FitEdits, FitReports, FitShrinkage, FitSamples, FitDiagnostics, FitFiles):
+class NegBinResults(
+    FitEdits, FitTrials, FitReports, FitShrinkage, FitSamples, FitDiagnostics, FitFiles
+):
     """A negative binomial GLM for each gene, with inference.
 
     The model is ``Y ~ NB(mean mu, size r)`` with ``Var Y = mu + mu**2 / r``,

@@ -71,6 +71,8 @@ NEW = pd.DataFrame({"g": ["b", "a"], "x": [0.5, -1.0], "depth": [1.0, 2.0]})
 
 ARGUMENTS = {
     "anova": [{}, {"typ": 1}],
+    "bootstrap": [{"gene": "regular", "n": 2, "kind": "cases", "seed": 1}],
+    "calibrate": [],  # refuses weights that are no whole numbers, which these are
     "conf_int": [{}, {"method": "profile", "genes": "regular", "terms": "x"}],
     "cooks_distance": [],  # refuses weights, which this fit has
     "cov_params": [{"gene": "regular"}],

@@ -157,6 +157,8 @@ REFUSED = {
     "with_cov": lambda fit: fit.with_cov("HC1"),
     "with_cov of clusters": lambda fit: fit.subset(["g0"]).with_cov("HC1"),
     "score_test": lambda fit: fit.score_test("~ donor"),
+    "calibrate": lambda fit: fit.calibrate(),
+    "bootstrap": lambda fit: fit.bootstrap("g0"),
     "anova": lambda fit: fit.anova(),
     "overdispersion_test": lambda fit: fit.overdispersion_test(),
     "shrink": lambda fit: fit.with_cov("oim").shrink("Intercept", scale=1.0),
