@@ -76,6 +76,8 @@ def _report(results: FittedGenes, progress: bool | None) -> None:
     statuses = ", ".join(f"{words[word]} {word}" for word in GENE_STATUS[::-1] if word in words)
     if progress or (progress is None and results.seconds >= _SILENT_BELOW):
         say(f"{len(results.status)} genes fitted in {results.seconds:.1f} s: {statuses}")
+        if results.cov.kind != "oim" or results.cov.use_t:
+            say(f"errors: {results.cov.kind}; tests: {results.cov.reference}")
         for line in results.column_lines:
             say(line)
     said = [results.counts.remark, offset_remark(results.design.offset)]

@@ -83,12 +83,15 @@ def fit_negbin(
         Frequency weights: a cell of weight 2 counts as two cells.
     cov_type : str
         Covariances from the observed information (``"oim"``) or the expected (``"eim"``), or
-        robust ones: ``"HC0"``, ``"HC1"``, ``"cluster"``. All but the last take cells for
-        independent: if what is compared varies only between donors, their errors are far too
-        small, and ``"cluster"`` with the donors as groups is needed.
+        robust ones: ``"HC0"`` to ``"HC3"`` take cells for independent. If what is compared varies
+        only between donors, their errors are far too small: ``"cluster"``, or with few donors
+        ``"CR2"`` (``"CR1"``, ``"CR3"``), with the donors as groups is needed.
     cov_kwds : mapping, optional
-        For ``"cluster"``: ``groups``, a column of obs or an array, such as the donor of each
-        cell, and ``use_correction``, whether to apply the small-sample factor (True).
+        For clusters: ``groups``, a column of obs or an array, such as the donor of each cell; for
+        ``"cluster"`` also ``use_correction``, whether to apply the small-sample factor (True). For
+        all: ``use_t``, whether tests refer to Student's t and F, by default with clusters less 1
+        degrees of freedom for ``"cluster"``, Satterthwaite's for ``"HC2"``, ``"HC3"`` and ``"CR1"``
+        to ``"CR3"``, and not at all for the others.
     rank_deficient : str
         What to do with columns that are linear combinations of earlier ones: ``"drop"`` (NaN, as
         in R), ``"min_norm"`` (the coefficients of smallest norm), or ``"raise"``. Predictions and

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["fit"]
 
+_COV_TYPES = ("oim", "eim", "HC0", "HC1", "HC2", "HC3", "cluster", "CR1", "CR2", "CR3")
+
 _STORES = (".h5ad", ".zarr")
 
 _model_options = several(
@@ -49,9 +51,9 @@ _model_options = several(
     ),
     click.option(
         "--cov-type",
-        type=click.Choice(["oim", "eim", "HC0", "HC1", "cluster"]),
-        help="Standard errors: of the observed or the expected information, or robust ones.  "
-        "[default: oim, or cluster with --groups]",
+        type=click.Choice(_COV_TYPES),
+        help="Standard errors: of the observed or the expected information, or robust ones "
+        "(CR2 for few clusters).  [default: oim, or cluster with --groups]",
     ),
     click.option(
         "--groups",
@@ -152,7 +154,7 @@ def _fitted(given: Given, options: dict[str, Any]) -> NegBinResults:
     named["size_factors"] = _size_factors(obs, options, where)
     groups = column(obs, options["groups"], "--groups", where)
     kind = options["cov_type"] or ("oim" if groups is None else "cluster")
-    if (kind == "cluster") != (groups is not None):
+    if (kind == "cluster" or kind.startswith("CR")) != (groups is not None):
         msg = f"--cov-type {kind} {'does not go with' if groups else 'needs'} --groups"
         raise click.UsageError(msg)
     progress = options["progress"]

@@ -106,7 +106,7 @@ def _of_fit(file: Path) -> list[str]:
                 else f"{rule.source}, computed from the counts"
             )
             lines.append(f"  {rule.what.replace('_', ' '):11}  {where}")
-    lines.append(f"  {'errors':11}  {results.cov_type}")
+    lines.append(f"  {'errors':11}  {results.cov_type} ({results.cov.reference})")
     kept = "no" if results.remains is not None else "yes, as --keep-data keeps them"
     return [*lines, f"  {'counts kept':11}  {kept}"]
 

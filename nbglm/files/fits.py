@@ -29,6 +29,7 @@ from nbglm.fit.clusters import CovarianceRule, known_kind
 from nbglm.fit.collapse import Collapse
 from nbglm.fit.covariance import Covariances
 from nbglm.fit.genes import FitArrays
+from nbglm.fit.moments import Moments
 from nbglm.fit.planted import Planted
 from nbglm.inference.bounds import LimitTests
 from nbglm.inference.remains import AbsentCounts, Remains
@@ -80,6 +81,7 @@ def tree_of_fit(fit: FitTables) -> Tree:
         "groups": cov.groups,
         "group_names": None if cov.names is None else tree_of_index(cov.names),
         "use_correction": cov.use_correction,
+        "use_t": cov.use_t,
         "rank_deficient": fit.rank_deficient,
         "seconds": float(fit.seconds),
         "without_data": None if remains is None else _tree_of_remains(fit, remains),
@@ -120,6 +122,8 @@ def _tree_of_remains(fit: FitTables, remains: Remains) -> Tree:
             {"genes": part.genes, "transform": part.transform, "directions": part.directions}
             for part in known.collapsed
         ],
+        "df": float(known.df),
+        "moments": None if known.moments is None else _tree_of_moments(known.moments),
         "limit_tests": None if tests is None else dict(tests._asdict()),
         "covariate_names": list(remains.covariate_means),
         "covariate_means": [float(value) for value in remains.covariate_means.values()],
@@ -129,6 +133,10 @@ def _tree_of_remains(fit: FitTables, remains: Remains) -> Tree:
         "df_model": int(remains.df_model),
         "base_mean": remains.base_mean,
     }
+
+
+def _tree_of_moments(moments: Moments) -> Tree:
+    return {"bread": moments.bread, "mean": moments.mean, "spread": moments.spread}
 
 
 def digest_of_counts(matrix: sparse.csc_matrix) -> str:
@@ -243,7 +251,9 @@ def _cov_of_tree(tree: Tree, cells: int) -> CovarianceRule:
         groups = shaped(groups, (cells,), np.int64)
         groups.flags.writeable = False
     kind = known_kind(tree["cov_type"])
-    return CovarianceRule(kind, groups, names, bool(tree["use_correction"]))
+    # Older files lack the last one: their tests referred to the normal distribution.
+    use_t = bool(tree.get("use_t", False))
+    return CovarianceRule(kind, groups, names, bool(tree["use_correction"]), use_t)
 
 
 def _counts_of_tree(tree: Tree, matrix: sparse.csc_matrix | None) -> Counts:
@@ -278,6 +288,15 @@ def _remains_of_tree(tree: Tree, arrays: FitArrays, widths: tuple[int, int]) -> 
         )
         for part in tree["collapsed"]
     )
+    moments = tree.get("moments")
+    if moments is not None:
+        pairs = width * (width + 1) // 2
+        moments = Moments(
+            shaped(moments["bread"], square),
+            shaped(moments["mean"], square),
+            shaped(moments["spread"], (genes, pairs, pairs)),
+        )
+    df = float(tree.get("df", np.inf))
     tests = tree["limit_tests"]
     if tests is not None:
         names = LimitTests._fields
@@ -286,7 +305,7 @@ def _remains_of_tree(tree: Tree, arrays: FitArrays, widths: tuple[int, int]) -> 
     pairs = zip(tree["covariate_names"], tree["covariate_means"], strict=True)
     return Remains(
         rows=(shaped(x, (None, widths[0])), shaped(z, (len(x), widths[1]))),
-        covariances=Covariances(root, observed, collapsed),
+        covariances=Covariances(root, observed, collapsed, df, moments),
         limit_tests=tests,
         covariate_means={str(name): float(mean) for name, mean in pairs},
         column_lines=tuple(str(line) for line in tree["column_lines"]),

@@ -21,21 +21,29 @@ from nbglm.exceptions import (
     did_you_mean,
     some_of,
 )
+from nbglm.fit.adjusted import POWERS
 from nbglm.fit.covariance import COV_TYPES
+from nbglm.fit.moments import MOST_COEFFICIENTS
 
-__all__ = ["CovarianceRule", "covariance_rule", "few_clusters", "known_kind"]
+__all__ = ["BY_CLUSTERS", "CovarianceRule", "covariance_rule", "few_clusters", "known_kind"]
 
-_KEYWORDS = ("groups", "use_correction")
+BY_CLUSTERS = ("cluster", "CR1", "CR2", "CR3")
+"""Kinds that need clusters."""
+
+_KEYWORDS = ("groups", "use_correction", "use_t")
+_SMALL_SAMPLE = ("cluster", *POWERS)  # whose tests refer to Student's t unless told otherwise
 _ENOUGH = 10  # clusters, below which their errors are known to be too small
 
 _SAME = {"nonrobust": "oim"}  # statsmodels' word
 
-_ROBUST = "Robust to a wrong variance are 'HC0' and 'HC1', and to dependent cells 'cluster'."
+_ROBUST = (
+    "Robust to a wrong variance are 'HC0' to 'HC3', and to dependent cells 'cluster' and 'CR1' to "
+    "'CR3'."
+)
 _ELSEWHERE = {
     **dict.fromkeys(
-        ("hc2", "hc3", "hc4", "hc4m", "hc5"),
-        "HC0 and HC1 exist and are what is offered; the others divide by leverages, of which a "
-        "model of mean and dispersion has no one definition.",
+        ("hc4", "hc4m", "hc5"),
+        "Corrected for leverages are 'HC2' and 'HC3'.",
     ),
     **dict.fromkeys(("robust", "sandwich", "white", "huber", "qmle", "mlr", "hc"), _ROBUST),
     **dict.fromkeys(
@@ -50,9 +58,9 @@ _ELSEWHERE = {
     **dict.fromkeys(("hessian", "observed", "obs"), "That of the observed information is 'oim'."),
     **dict.fromkeys(("fisher", "expected", "exp"), "That of the expected information is 'eim'."),
     **dict.fromkeys(
-        ("clustered", "cr", "cr0", "cr1", "cr1s", "cr2", "cr3", "vcovcl", "groups"),
+        ("clustered", "cr", "cr0", "cr1s", "cr1p", "vcovcl", "groups"),
         "With cov_kwds={'groups': ...} it is 'cluster': the sum over clusters, with its "
-        "small-sample factor unless use_correction=False.",
+        "small-sample factor unless use_correction=False; with few clusters 'CR2' is better.",
     ),
 }
 """Words of other packages, in lower case, and what to write here."""
@@ -72,12 +80,24 @@ class CovarianceRule:
         Names of the clusters.
     use_correction : bool
         Whether clusters get the small-sample factor.
+    use_t : bool
+        Whether tests refer to Student's t.
     """
 
     kind: str
     groups: NDArray[np.int64] | None = None
     names: pd.Index | None = None
     use_correction: bool = True
+    use_t: bool = False
+
+    @property
+    def reference(self) -> str:
+        """What tests refer to, in words."""
+        if not self.use_t:
+            return "normal quantiles"
+        if self.kind in POWERS:
+            return "t, Satterthwaite's degrees of freedom"
+        return "t, clusters - 1" if self.kind == "cluster" else "t, residual degrees of freedom"
 
 
 def _codes(groups: object, obs: pd.DataFrame) -> tuple[NDArray[np.int64], pd.Index]:
@@ -108,7 +128,8 @@ def covariance_rule(
         One of ``COV_TYPES``, or statsmodels' word ``nonrobust`` for ``oim``.
     cov_kwds : mapping or None
         ``groups`` (an array, or the name of a column of obs) and ``use_correction`` for
-        ``"cluster"``.
+        kinds with clusters, and ``use_t``: whether tests refer to Student's t, as they do by
+        default for clusters and for ``HC2`` and ``HC3``.
     obs : DataFrame
         Cells.
 
@@ -133,14 +154,18 @@ def covariance_rule(
     """
     cov_type = known_kind(cov_type)
     options = _options(cov_kwds)
-    if cov_type != "cluster":
-        if options:
-            msg = f"cov_type={cov_type!r} takes no cov_kwds; got {some_of(options)}."
-            raise OptionError(msg)
-        return CovarianceRule(cov_type)
-    _check_keys(options)
+    _check_keys(cov_type, options)
+    use_t = options.get("use_t")
+    if use_t is not None and not isinstance(use_t, bool | np.bool_):
+        msg = f"use_t must be True or False, not {use_t!r}."
+        raise OptionError(msg)
+    student = cov_type in _SMALL_SAMPLE if use_t is None else bool(use_t)
+    if cov_type not in BY_CLUSTERS:
+        return CovarianceRule(cov_type, use_t=student)
     if options.get("groups") is None:
-        msg = "cov_type='cluster' needs cov_kwds={'groups': ...}: a column of obs, or an array."
+        msg = (
+            f"cov_type={cov_type!r} needs cov_kwds={{'groups': ...}}: a column of obs, or an array."
+        )
         raise OptionError(msg)
     correction = options.get("use_correction", True)
     if not isinstance(correction, bool | np.bool_):
@@ -155,7 +180,7 @@ def covariance_rule(
         raise AlignmentError(msg)
     codes, names = _codes(options["groups"], obs)
     codes.flags.writeable = False
-    return CovarianceRule("cluster", codes, read_only(names), bool(correction))
+    return CovarianceRule(cov_type, codes, read_only(names), bool(correction), student)
 
 
 def known_kind(cov_type: object) -> str:
@@ -182,7 +207,7 @@ def known_kind(cov_type: object) -> str:
             return _SAME[cov_type]
         advice = _ELSEWHERE.get(cov_type.lower())
         if advice is not None:
-            msg = f"cov_type={cov_type!r} is not one of {some_of(COV_TYPES, 5)}. {advice}"
+            msg = f"cov_type={cov_type!r} is not one of {some_of(COV_TYPES, 10)}. {advice}"
             raise OptionError(msg)
     check_choice("cov_type", cov_type, COV_TYPES)
     raise AssertionError  # check_choice has refused everything else
@@ -200,14 +225,18 @@ def _options(cov_kwds: object) -> dict[str, object]:
     return dict(cov_kwds)
 
 
-def _check_keys(options: Mapping[str, object]) -> None:
+def _check_keys(kind: str, options: Mapping[str, object]) -> None:
+    known: tuple[str, ...] = _KEYWORDS if kind == "cluster" else ("use_t",)
+    if kind in BY_CLUSTERS and kind != "cluster":
+        known = ("groups", "use_t")
     for name in options:
-        if name == "use_t":
-            msg = "cov_kwds has the key 'use_t': tests refer to the normal distribution only."
+        if name in known:
+            continue
+        if name in _KEYWORDS:
+            msg = f"cov_type={kind!r} takes no cov_kwds but {some_of(known)}; got {name!r}."
             raise OptionError(msg)
-        if name not in _KEYWORDS:
-            msg = f"cov_kwds has an unknown key {name!r}; the keys are {some_of(_KEYWORDS)}."
-            raise OptionError(msg + did_you_mean(name, _KEYWORDS))
+        msg = f"cov_kwds has an unknown key {name!r}; the keys are {some_of(_KEYWORDS)}."
+        raise OptionError(msg + did_you_mean(name, _KEYWORDS))
 
 
 def _check_shape(groups: object) -> None:
@@ -269,9 +298,23 @@ def few_clusters(
     Returns
     -------
     str or None
-        None if there are clusters enough, or none were asked for.
+        None if there are clusters enough, none were asked for, or each test has degrees of
+        freedom of its own.
+
+    Raises
+    ------
+    OptionError
+        If there are more coefficients than degrees of freedom are computed for.
     """
-    if rule.groups is None:
+    width = len(design.mean.terms) + len(design.dispersion.terms)
+    if rule.kind in POWERS and rule.use_t and width > MOST_COEFFICIENTS:
+        msg = (
+            f"the degrees of freedom of cov_type={rule.kind!r} are computed for up to "
+            f"{MOST_COEFFICIENTS} coefficients; this fit has {width}. Use "
+            f"cov_kwds={{'use_t': False}} for normal quantiles, or 'cluster'."
+        )
+        raise OptionError(msg)
+    if rule.groups is None or (rule.kind in POWERS and rule.use_t):
         return None
     used = np.ones(rule.groups.size, dtype=bool) if weights is None else weights > 0
     clusters = rule.groups[used]
@@ -288,6 +331,7 @@ def few_clusters(
     named = some_of((f"{term} ({number})" for term, number in fewest), 6)
     return (
         f"Of {total} clusters fewer than {_ENOUGH} carry these terms, as counted in brackets: "
-        f"{named}. Clustered standard errors from so few are too small as a rule; a coefficient of "
+        f"{named}. Clustered standard errors from so few are too small as a rule, and "
+        f"cov_type='CR2' corrects them; a coefficient of "
         f"which the clusters leave no variance has none, and the status 'not_identified'."
     )

@@ -13,6 +13,8 @@ kind        covariance                   the same as
 ``HC0``     ``H^-1 (S'S) H^-1``          R ``sandwich::sandwich``, statsmodels ``HC0``
 ``HC1``     ``n / (n - k) HC0``          R ``sandwich`` with type HC1
 ``cluster`` ``c H^-1 (sum S_g'S_g) H^-1`` statsmodels ``cluster``; R ``vcovCL(type="HC1")``
+``HC2-3``   scores over ``1 - leverage``  R ``sandwich::vcovHC`` (its mean block)
+``CR1-3``   :mod:`nbglm.fit.smallsample` R ``clubSandwich::vcovCR`` (its mean block)
 =========== ============================ =====================================================
 
 ``S`` holds one row of scores an observation, ``S_g`` their sums over a cluster,
@@ -28,16 +30,21 @@ Cameron, A. C. and Miller, D. L. (2015). A practitioner's guide to cluster-robus
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
 from nbglm.counts.table import Counts
-from nbglm.fit.collapse import Collapse, collapsed_by_cells, collapsed_by_clusters
+from nbglm.fit.adjusted import POWERS
+from nbglm.fit.collapse import collapsed_by_cells, collapsed_by_clusters
+from nbglm.fit.designrows import DesignRows
+from nbglm.fit.factors import Covariances
 from nbglm.fit.genes import FitArrays
-from nbglm.fit.prediction import predict
+from nbglm.fit.moments import Moments, quartic
+from nbglm.fit.smallsample import SmallSample
 from nbglm.kernels.definite import inverse_root
 from nbglm.kernels.expected import expected_mean_information, expected_size_information
 from nbglm.kernels.likelihood import score
@@ -48,96 +55,12 @@ __all__ = ["COV_TYPES", "Covariances", "covariances"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
-BoolArray = NDArray[np.bool_]
 
-COV_TYPES = ("oim", "eim", "HC0", "HC1", "cluster")
+COV_TYPES = ("oim", "eim", "HC0", "HC1", "HC2", "HC3", "cluster", "CR1", "CR2", "CR3")
 """Names of the kinds."""
 
-# A standard error below this share of the one from the observed information is rounding: the
-# scores that it is made of are zero but for what the ascent left of them.
-_NOTHING = 1e-6
 
-
-@dataclass(frozen=True)
-class Covariances:
-    """Covariances of the coefficients of all genes, and what they can tell.
-
-    Attributes
-    ----------
-    root : ndarray, shape (genes, p + q, p + q)
-        The covariance of a gene is ``root @ root.T``.
-    observed : ndarray, shape (genes, p + q, p + q)
-        The same from the observed information.
-    collapsed : tuple of Collapse
-        Directions of which a robust covariance says nothing.
-    """
-
-    root: FloatArray
-    observed: FloatArray
-    collapsed: tuple[Collapse, ...] = ()
-
-    def __post_init__(self) -> None:
-        """Let nobody write into what all standard errors are made of."""
-        for array in (self.root, self.observed):
-            array.flags.writeable = False
-
-    def of_genes(self, positions: IntArray) -> Covariances:
-        """Those of some genes, by their positions."""
-        collapsed = tuple(
-            replace(part, genes=np.flatnonzero(np.isin(positions, part.genes)))
-            for part in self.collapsed
-        )
-        observed = self.observed[positions]
-        same = self.root is self.observed
-        return Covariances(observed if same else self.root[positions], observed, collapsed)
-
-    def identified(self, matrix: FloatArray) -> BoolArray:
-        """Which combinations of coefficients have a variance.
-
-        Parameters
-        ----------
-        matrix : ndarray, shape (combinations, p + q)
-            Combinations with a finite estimate; of others the answer means nothing.
-
-        Returns
-        -------
-        ndarray of bool, shape (genes, combinations)
-        """
-        # Without a definite information there is nothing to tell.
-        sound = np.asarray(np.isfinite(self.root).all(axis=(1, 2)))
-        told = np.repeat(sound[:, None], matrix.shape[0], axis=1)
-        if self.root is self.observed:
-            return told
-        for gene, (root, observed) in enumerate(zip(self.root, self.observed, strict=True)):
-            length = np.linalg.norm(matrix @ root, axis=1)
-            least = _NOTHING * np.linalg.norm(matrix @ observed, axis=1)
-            told[gene] = (length > least) & (length < np.inf)
-        for collapse in self.collapsed:
-            told[np.ix_(collapse.genes, collapse.touches(matrix))] = False
-        return told
-
-
-@dataclass(frozen=True)
-class _Rows:
-    """The distinct rows of the design, in the user's columns."""
-
-    x: FloatArray
-    z: FloatArray
-    layout: Layout
-
-    def predictors(self, fit: FitArrays, gene: int) -> tuple[FloatArray, FloatArray]:
-        """Log mean and log size of each row."""
-        mean, size = predict(fit, self.x, self.z, self.layout.offset, slice(gene, gene + 1))
-        with np.errstate(divide="ignore"):
-            return np.log(mean[:, 0]), np.log(size[:, 0])
-
-    def in_coordinates_of(self, root: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """The designs in coordinates in which the observed information is the identity."""
-        p = self.x.shape[1]
-        return self.x @ root[:p], self.z @ root[p:]
-
-
-def _expected(rows: _Rows, fit: FitArrays, gene: int) -> FloatArray:
+def _expected(rows: DesignRows, fit: FitArrays, gene: int) -> FloatArray:
     """Root of the inverse expected information."""
     root = fit.root[gene]
     used = root[:, root.any(axis=0)]
@@ -151,7 +74,7 @@ def _expected(rows: _Rows, fit: FitArrays, gene: int) -> FloatArray:
 class _Scores:
     """Scores of one gene, of every distinct row without a count and of every positive count."""
 
-    def __init__(self, rows: _Rows, fit: FitArrays, counts: Counts, gene: int) -> None:
+    def __init__(self, rows: DesignRows, fit: FitArrays, counts: Counts, gene: int) -> None:
         layout = rows.layout
         _, cells, values = counts.block(gene, gene + 1)
         used = layout.row_of_cell[cells] >= 0
@@ -212,6 +135,81 @@ def _corrected(
     return 1.0
 
 
+def _constant_degrees(layout: Layout, rank: int, groups: IntArray | None) -> float:
+    """Clusters less 1, or cells less coefficients."""
+    if groups is not None:
+        return float(np.unique(groups[layout.row_of_cell >= 0]).size - 1)
+    return max(float(layout.weight.sum()) - rank, 0.0)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Where the covariances of genes are put."""
+
+    roots: FloatArray
+    moments: tuple[FloatArray, FloatArray, FloatArray] | None
+
+    @classmethod
+    def of(cls, fit: FitArrays, *, moments: bool) -> _Found:
+        roots = np.zeros_like(fit.root)
+        if not moments:
+            return cls(roots, None)
+        genes, k = roots.shape[:2]
+        pairs = k * (k + 1) // 2
+        return cls(roots, (roots.copy(), roots.copy(), np.zeros((genes, pairs, pairs))))
+
+
+def _adjusted_task(sample: SmallSample, fit: FitArrays, found: _Found) -> Callable[[int], None]:
+    moments = found.moments
+    arrays: tuple[FloatArray, ...] = () if moments is None else moments
+
+    def one(gene: int) -> None:
+        if not np.isfinite(fit.root[gene]).all():
+            for array in (found.roots, *arrays):
+                array[gene] = np.nan
+            return
+        bread, pieces = sample.of_gene(fit, gene)
+        k = bread.shape[1]
+        found.roots[gene, :, :k] = _sandwich(bread, pieces.meat)
+        if moments is not None and k:
+            moments[0][gene, :, :k] = bread
+            inside = np.flatnonzero(np.triu_indices(len(moments[0][gene]))[1] < k)
+            mean, spread = quartic(pieces)
+            moments[1][gene, :k, :k] = mean
+            moments[2][gene][np.ix_(inside, inside)] = spread
+
+    return one
+
+
+def _plain_task(
+    kind: str,
+    fit: FitArrays,
+    counts: Counts,
+    rows: DesignRows,
+    found: _Found,
+    factor: float,
+    groups: IntArray | None,
+    weight: sparse.csr_array | None,
+) -> Callable[[int], None]:
+    def one(gene: int) -> None:
+        if not np.isfinite(fit.root[gene]).all():
+            found.roots[gene] = np.nan
+            return
+        if kind == "eim":
+            root = _expected(rows, fit, gene)
+        else:
+            scores = _Scores(rows, fit, counts, gene)
+            products = (
+                scores.products(rows.layout)
+                if weight is None or groups is None
+                else scores.cluster_products(groups, weight)
+            )
+            root = factor * _sandwich(fit.root[gene], products)
+        found.roots[gene, :, : root.shape[1]] = root
+
+    return one
+
+
 def covariances(
     kind: str,
     fit: FitArrays,
@@ -223,6 +221,7 @@ def covariances(
     rank: int,
     groups: IntArray | None = None,
     use_correction: bool = True,
+    use_t: bool = False,
     n_jobs: int | None = None,
     progress: bool | None = None,
 ) -> Covariances:
@@ -244,6 +243,8 @@ def covariances(
         Cluster of each cell, from 0.
     use_correction : bool
         Whether clusters get the small-sample factor.
+    use_t : bool
+        Whether tests refer to Student's t.
     n_jobs, progress
         See :func:`~nbglm.parallel.threads.over_genes`.
 
@@ -251,36 +252,25 @@ def covariances(
     -------
     Covariances
     """
+    df = _constant_degrees(layout, rank, groups) if use_t else np.inf
     if kind == "oim":
-        return Covariances(fit.root, fit.root)
-    rows = _Rows(x[layout.cell_of_row], z[layout.cell_of_row], layout)
-    factor = np.sqrt(_corrected(kind, layout, rank, groups, use_correction))
+        return Covariances(fit.root, fit.root, df=df)
+    rows = DesignRows(x[layout.cell_of_row], z[layout.cell_of_row], layout)
     weight = None if groups is None else _cluster_weights(layout, groups)
-    roots = np.zeros_like(fit.root)
-
-    def one(gene: int) -> None:
-        if not np.isfinite(fit.root[gene]).all():
-            roots[gene] = np.nan
-            return
-        if kind == "eim":
-            root = _expected(rows, fit, gene)
-        else:
-            scores = _Scores(rows, fit, counts, gene)
-            products = (
-                scores.products(layout)
-                if weight is None or groups is None
-                else scores.cluster_products(groups, weight)
-            )
-            root = factor * _sandwich(fit.root[gene], products)
-        roots[gene, :, : root.shape[1]] = root
-
-    over_genes(one, range(fit.root.shape[0]), n_jobs, progress)
-    roots.flags.writeable = False
+    found = _Found.of(fit, moments=use_t and kind in POWERS)
+    if kind in POWERS:
+        task = _adjusted_task(SmallSample(kind, rows, counts, groups), fit, found)
+    else:
+        factor = np.sqrt(_corrected(kind, layout, rank, groups, use_correction))
+        task = _plain_task(kind, fit, counts, rows, found, factor, groups, weight)
+    over_genes(task, range(fit.root.shape[0]), n_jobs, progress)
+    found.roots.flags.writeable = False
     if kind == "eim":
-        return Covariances(roots, fit.root)
+        return Covariances(found.roots, fit.root, df=df)
     collapsed = (
         collapsed_by_cells(fit, rows.x, rows.z, layout)
         if weight is None
         else collapsed_by_clusters(fit, rows.x, rows.z, layout, weight)
     )
-    return Covariances(roots, fit.root, collapsed)
+    moments = None if found.moments is None else Moments(*found.moments)
+    return Covariances(found.roots, fit.root, collapsed, df, moments)

@@ -1,7 +1,8 @@
 """What can be asked of a fit: coefficients, intervals, tests, estimates.
 
 levels selection               of intervals; which genes and terms
-pvalues cones evidence         tails; references of tests of sizes; what counts say of sizes
+pvalues student                tails, and their logarithms; t and F
+cones evidence                 references of tests of sizes; what counts say of sizes
 constraint carrying            coefficients held at values; points moved to another value
 turns branches                 the branches of a profile
 profile bounds                 profile intervals and likelihood ratios

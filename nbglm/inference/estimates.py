@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import ndtri
 
 from nbglm.counts.genewise import gene_table
 from nbglm.fit.contrasts import Combinations, estimable
@@ -20,6 +19,7 @@ from nbglm.inference.hypotheses import combinations_of, contrast_tests, distinct
 from nbglm.inference.pvalues import p_columns
 from nbglm.inference.quantities import Quantity, embedded
 from nbglm.inference.statements import Hypothesis
+from nbglm.inference.student import half_width
 from nbglm.status import COEF_STATUS
 
 if TYPE_CHECKING:
@@ -52,18 +52,26 @@ def _slopes(scale: str, eta: FloatArray, zeta: FloatArray) -> tuple[FloatArray, 
     return value, sign * one + share, -share
 
 
-def _gradient_lengths(
+def _gradients(
     tables: FitTables, quantity: Quantity, by_eta: FloatArray, by_zeta: FloatArray
-) -> FloatArray:
-    """Standard errors of functions with these derivatives, shape (genes, rows)."""
-    out = np.empty_like(by_eta)
+) -> tuple[FloatArray, FloatArray]:
+    """Standard errors of functions with these derivatives, and degrees of freedom.
+
+    Both of shape (genes, rows).
+    """
+    out, degrees = np.empty_like(by_eta), np.full_like(by_eta, np.inf)
     for gene, root in enumerate(tables.root):
         along = np.zeros((by_eta.shape[1], root.shape[1]))
+        gradient = np.zeros((1, *along.shape))
         for slopes, rows in ((by_eta, quantity.mean), (by_zeta, quantity.size)):
             if rows is not None:
                 along += slopes[gene][:, None] * (rows @ root)
+                gradient[0] += slopes[gene][:, None] * rows
         out[gene] = np.linalg.norm(along, axis=1)
-    return out
+        if tables.use_t:
+            own = tables.covariances.of_genes(np.array([gene]))
+            degrees[gene] = own.degrees(np.where(np.isfinite(gradient), gradient, 0.0))[0]
+    return out, degrees
 
 
 def estimates(tables: FitTables, quantity: Quantity, scale: str, alpha: float) -> pd.DataFrame:
@@ -98,10 +106,13 @@ def estimates(tables: FitTables, quantity: Quantity, scale: str, alpha: float) -
         if scale in ("log", "response"):
             # One of the two is 0 everywhere.
             log_value, log_error = eta + zeta, parts[0].std_err + parts[1].std_err
+            combination = quantity.mean if quantity.size is None else quantity.size
+            assert combination is not None  # one of the two is there
+            degrees = tables.covariances.degrees(combination)
         else:
             log_value, by_eta, by_zeta = _slopes(scale, eta, zeta)
-            log_error = _gradient_lengths(tables, quantity, by_eta, by_zeta)
-        half = -ndtri(alpha / 2.0) * log_error
+            log_error, degrees = _gradients(tables, quantity, by_eta, by_zeta)
+        half = half_width(alpha, log_error, degrees)
         lower, upper = log_value - half, log_value + half
         if scale == "log":
             value, error = log_value, log_error
@@ -196,7 +207,7 @@ def predict_intervals(
             [np.linalg.norm(rows @ root[columns], axis=1) for root in tables.root]
         )
         error[~told.T | ~tables.arrays.estimated] = np.nan
-        half = -ndtri((1.0 - level) / 2.0) * error
+        half = half_width(1.0 - level, error, tables.covariances.degrees(matrix).T)
         with np.errstate(invalid="ignore", over="ignore"):
             out |= {
                 name: value,

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from nbglm.design.design import Design
 from nbglm.design.offset import offset_remark
 from nbglm.design.predictor import LinearPredictor
+from nbglm.fit.clusters import BY_CLUSTERS
 from nbglm.fit.prediction import predict
 from nbglm.inference.aliasing import as_combination, combination, terms_without_columns
 from nbglm.inference.tables import FitTables
@@ -45,10 +46,11 @@ _WITHOUT_VARIANCE = {
     ),
     "eim": "The estimate stands, but the expected information says nothing of it.",
     "HC0": _OF_CELLS,
-    "HC1": _OF_CELLS,
-    "cluster": (
+    **dict.fromkeys(("HC1", "HC2", "HC3"), _OF_CELLS),
+    **dict.fromkeys(
+        BY_CLUSTERS,
         "The estimate stands, but has no standard error: what tells of it is single clusters, such "
-        "as the only one that was treated, whose scores sum to zero whatever their counts are."
+        "as the only one that was treated, whose scores sum to zero whatever their counts are.",
     ),
 }
 

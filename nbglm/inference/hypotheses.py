@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import ndtri
 
 from nbglm.counts.genewise import gene_table
 from nbglm.exceptions import HypothesisError, some_of
 from nbglm.fit.contrasts import Combinations, combine, informed_ranks
 from nbglm.inference.constraint import Constraint, suprema
 from nbglm.inference.evidence import Evidence, size_tails
-from nbglm.inference.pvalues import Tail, chi2_tail, p_columns, two_sided_tail
+from nbglm.inference.pvalues import Tail, chi2_tail, p_columns
 from nbglm.inference.statements import Hypothesis
+from nbglm.inference.student import f_tail, half_width, hotelling, t_tail
 from nbglm.problem.basis import orthonormal_basis
 from nbglm.status import COEF_STATUS
 
@@ -172,7 +172,7 @@ def contrast_tests(
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         statistic = (found.estimate - hypothesis.constants) / found.std_err
-    tail = two_sided_tail(statistic)
+    tail = t_tail(statistic, tables.covariances.degrees(hypothesis.matrix))
     at_limit = np.isin(found.status, _AT_LIMIT)
     for k in np.flatnonzero(at_limit.any(axis=0)):
         genes = np.flatnonzero(at_limit[:, k])
@@ -186,13 +186,16 @@ def t_test(tables: FitTables, hypothesis: Hypothesis, alpha: float, method: str)
     """Test each combination by itself: see :meth:`nbglm.NegBinResults.t_test`."""
     found = combinations_of(tables, hypothesis.matrix)
     statistic, tail = contrast_tests(tables, hypothesis, found)
-    half = -ndtri(alpha / 2.0) * found.std_err
+    degrees = tables.covariances.degrees(hypothesis.matrix)
+    half = half_width(alpha, found.std_err, degrees)
+    told = np.where(np.isfinite(found.std_err), degrees, np.nan)
     return gene_table(
         tables.gene_names,
         {
             "estimate": found.estimate,
             "std_err": found.std_err,
             "z": statistic,
+            **({"df": told} if tables.use_t else {}),
             **p_columns(tail, method),
             "ci_lower": found.estimate - half,
             "ci_upper": found.estimate + half,
@@ -248,7 +251,18 @@ def wald_test(tables: FitTables, hypothesis: Hypothesis, method: str) -> pd.Data
     # Where an estimate is infinite there is no Wald statistic, but there is a likelihood ratio.
     rank = informed_ranks(tables.arrays, *distinct_rows(tables), hypothesis.matrix)
     by_ratio = np.flatnonzero(~regular & ~without_variance & tables.arrays.estimated & (rank > 0))
-    tail = chi2_tail(statistic, rank)
+    degrees = np.full(regular.size, np.inf)
+    if tables.use_t:
+        genes = np.flatnonzero(regular)
+        joint = tables.covariances.joint_degrees(hypothesis.matrix, genes)
+        if tables.covariances.moments is None:
+            statistic[regular] /= chosen.size
+        else:
+            statistic[regular], joint = hotelling(statistic[regular], rank[genes], joint)
+        degrees[regular] = joint
+        tail = f_tail(statistic, rank, degrees)
+    else:
+        tail = chi2_tail(statistic, rank)
     if by_ratio.size:
         statistic[by_ratio], ratios = _ratios(tables, hypothesis, by_ratio, rank[by_ratio])
         tail.p[by_ratio], tail.log_p[by_ratio] = ratios
@@ -260,6 +274,7 @@ def wald_test(tables: FitTables, hypothesis: Hypothesis, method: str) -> pd.Data
         {
             "statistic": statistic,
             "df": rank,
+            **({"df_denom": degrees} if tables.use_t else {}),
             **p_columns(tail, method),
             "test": test,
             "status": status_of_tests(tables.status.to_numpy(), np.isfinite(statistic)),

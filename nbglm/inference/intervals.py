@@ -10,13 +10,13 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtri
 
 from nbglm.counts.genewise import Components
 from nbglm.exceptions import NbglmWarning, OptionError, check_choice, some_of
 from nbglm.inference.bounds import ProfileIntervals, profile_intervals
 from nbglm.inference.levels import check_alpha
 from nbglm.inference.selection import gene_positions, term_positions
+from nbglm.inference.student import half_width
 from nbglm.inference.tables import FitTables
 from nbglm.status import COEF_STATUS
 
@@ -36,7 +36,7 @@ class FitIntervals(FitTables):
     def _limits(self, alpha: float) -> tuple[FloatArray, FloatArray]:
         """Wald limits of all coefficients."""
         with np.errstate(invalid="ignore"):
-            half = -ndtri(alpha / 2.0) * self._std_err
+            half = half_width(alpha, self._std_err, self.degrees)
             # inf - NaN is NaN: an infinite estimate has no Wald interval.
             return self.arrays.coef - half, self.arrays.coef + half
 
@@ -202,9 +202,11 @@ class FitIntervals(FitTables):
         DataFrame
             One row a coefficient: gene, component, term, coef, std_err, z, p_value, log_p_value
             (natural logarithm, finite where p_value underflows to 0), ci_lower, ci_upper, status.
+            After z the degrees of freedom ``df``, if tests refer to Student's t.
         """
         check_alpha(alpha)
         lower, upper = self._limits(alpha)
+        degrees = {"df": self.degrees.ravel()} if self.use_t else {}
         genes, width = self.arrays.coef.shape
         return pd.DataFrame(
             {
@@ -214,6 +216,7 @@ class FitIntervals(FitTables):
                 "coef": self.arrays.coef.ravel(),
                 "std_err": self._std_err.ravel(),
                 "z": self._z.ravel(),
+                **degrees,
                 "p_value": self._tail.p.ravel(),
                 "log_p_value": self._tail.log_p.ravel(),
                 "ci_lower": lower.ravel(),

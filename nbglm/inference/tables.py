@@ -17,13 +17,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nbglm.exceptions import NbglmWarning
-from nbglm.fit.clusters import CovarianceRule, covariance_rule, few_clusters, known_kind
+from nbglm.fit.clusters import covariance_rule, few_clusters, known_kind
 from nbglm.fit.covariance import Covariances, covariances
 from nbglm.inference.bounds import LimitTests, limit_tests
 from nbglm.inference.evidence import Evidence
 from nbglm.inference.fitted import FittedGenes
-from nbglm.inference.pvalues import Tail, two_sided_tail
+from nbglm.inference.pvalues import Tail
 from nbglm.inference.remains import Remains, refuse
+from nbglm.inference.student import t_tail
 from nbglm.status import COEF_STATUS
 
 __all__ = ["FitTables"]
@@ -52,7 +53,7 @@ class FitTables(FittedGenes):
         """Covariances of all genes, and which combinations of coefficients they tell of."""
         if self.remains is not None:
             return self.remains.covariances
-        if self.cov.kind == "oim":  # without a look at the design
+        if self.cov.kind == "oim" and not self.cov.use_t:  # without a look at the design
             return Covariances(self.arrays.root, self.arrays.root)
         return covariances(
             self.cov.kind,
@@ -64,6 +65,7 @@ class FitTables(FittedGenes):
             rank=int((~self.problem.aliased).sum()),
             groups=self.cov.groups,
             use_correction=self.cov.use_correction,
+            use_t=self.cov.use_t,
         )
 
     @property
@@ -90,6 +92,31 @@ class FitTables(FittedGenes):
         told.flags.writeable = False
         return told
 
+    @cached_property
+    def degrees(self) -> FloatArray:
+        """Degrees of freedom of the tests of all coefficients, shape (genes, k).
+
+        Infinite where they refer to the normal distribution.
+        """
+        found = self.covariances.degrees(np.eye(self.arrays.coef.shape[1]))
+        told = np.where(np.isfinite(self._std_err), found, np.nan) if self.use_t else found
+        told.flags.writeable = False
+        return told
+
+    @property
+    def use_t(self) -> bool:
+        """Whether tests and intervals refer to Student's t, and joint tests to F."""
+        return self.cov.use_t
+
+    @property
+    def df_tests(self) -> dict[str, pd.DataFrame]:
+        """Degrees of freedom of the tests that a coefficient is 0, in the shape of :attr:`params`.
+
+        Infinite where they refer to the normal distribution; Satterthwaite's for ``HC2``, ``HC3``,
+        ``CR1``, ``CR2`` and ``CR3``; clusters less 1 for ``cluster``.
+        """
+        return self._split(self.degrees)
+
     def std_err_of(self, position: int) -> FloatArray:
         """Column of :attr:`bse` for one gene, ``[beta, gamma]``, by its position."""
         return self._std_err[position].copy()
@@ -106,7 +133,7 @@ class FitTables(FittedGenes):
 
     @property
     def tvalues(self) -> dict[str, pd.DataFrame]:
-        """Coefficients divided by their standard errors (asymptotically normal)."""
+        """Coefficients divided by their standard errors (z, or t if :attr:`use_t`)."""
         return self._split(self._z)
 
     @property
@@ -119,7 +146,7 @@ class FitTables(FittedGenes):
 
     def _tail_of(self, genes: IntArray) -> Tail:
         """Wald p-values, and those of likelihood ratios for infinite estimates."""
-        wald = two_sided_tail(self._z[genes])
+        wald = t_tail(self._z[genes], self.degrees[genes])
         infinite = np.isinf(self.arrays.coef[genes])
         if not infinite.any():
             return wald
@@ -223,9 +250,10 @@ class FitTables(FittedGenes):
         ----------
         cov_type : str
             ``"oim"`` (observed information; ``"nonrobust"`` is the same), ``"eim"`` (expected),
-            ``"HC0"``, ``"HC1"`` or ``"cluster"``.
+            ``"HC0"`` to ``"HC3"``, ``"cluster"``, or ``"CR1"`` to ``"CR3"``.
         cov_kwds : mapping, optional
-            For clusters: ``groups``, a column of obs or an array, and ``use_correction``.
+            For clusters: ``groups``, a column of obs or an array. For ``"cluster"`` also
+            ``use_correction``. For all: ``use_t``, whether tests refer to Student's t.
 
         Returns
         -------
@@ -245,7 +273,7 @@ class FitTables(FittedGenes):
             If fewer than ten clusters carry a term, with the terms concerned.
         """
         if self.remains is not None:
-            return self._with_kept_cov(cov_type, self.remains)
+            return self._with_kept_cov(cov_type, dict(cov_kwds or {}), self.remains)
         rule = covariance_rule(cov_type, cov_kwds, self.counts.obs)
         few = few_clusters(rule, self.design, self.weights)
         if few:
@@ -255,16 +283,22 @@ class FitTables(FittedGenes):
             other.__dict__["problem"] = self.problem
         return other
 
-    def _with_kept_cov(self, cov_type: str, remains: Remains) -> Self:
+    def _with_kept_cov(self, cov_type: str, options: dict[str, object], remains: Remains) -> Self:
         """Covariances that need no data: the ones that are there, and the observed information."""
-        if cov_type == self.cov.kind:
+        kind = known_kind(cov_type)
+        use_t = options.get("use_t")
+        if kind == self.cov.kind and use_t in (None, self.cov.use_t):
             return self
-        rule = CovarianceRule(known_kind(cov_type))
-        if rule.kind != "oim":
+        same = kind == self.cov.kind and not use_t
+        if kind != "oim" and not same:
             instead = f"res.with_cov({cov_type!r}, ...).without_data() keeps them."
             refuse(f"covariances of the kind {cov_type!r}, which", instead)
-        observed = Covariances(self.arrays.root, self.arrays.root)
-        return replace(self, cov=rule, remains=replace(remains, covariances=observed))
+        df = max(self.df_resid, 0.0) if use_t else np.inf
+        kept = Covariances(self.arrays.root, self.arrays.root, df=df)
+        if same:
+            kept = replace(remains.covariances, df=np.inf, moments=None)
+        rule = replace(self.cov, kind=kind, use_t=bool(use_t))
+        return replace(self, cov=rule, remains=replace(remains, covariances=kept))
 
     @property
     def coef_status(self) -> dict[str, pd.DataFrame]:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtri
 
 from nbglm.exceptions import OptionError, check_choice
 from nbglm.inference.levels import check_alpha
 from nbglm.inference.methods import FitInference
 from nbglm.inference.selection import gene_positions, term_positions
+from nbglm.inference.student import half_width
 from nbglm.plots.edges import plural
 from nbglm.plots.figure import BLUE, ORANGE, add_legend, axes_for, plain, with_defaults
 from nbglm.plots.subject import fit_of
@@ -102,7 +102,7 @@ def _rows(
     estimate = tables.arrays.coef[at]
     # Not by conf_int(), which would warn of the intervals that the picture shows not to be there.
     error = np.stack([tables.std_err_of(int(gene))[columns] for gene in positions])
-    half = -ndtri(alpha / 2.0) * error
+    half = half_width(alpha, error, tables.degrees[at])
     lower, upper = estimate - half, estimate + half
     if method == "profile" and positions.size:
         limits = _profile_limits(tables, positions, columns, alpha)

@@ -17,7 +17,8 @@ from scipy.special import logsumexp
 from nbglm.counts.genewise import gene_table
 from nbglm.inference.dropping import of_genes
 from nbglm.inference.hypotheses import combinations_of
-from nbglm.inference.pvalues import p_columns, two_sided_tail
+from nbglm.inference.pvalues import p_columns
+from nbglm.inference.student import t_tail
 from nbglm.status import COEF_STATUS
 
 if TYPE_CHECKING:
@@ -69,7 +70,11 @@ def against_rest(tables: FitInference, linear: FloatArray, group: int, method: s
     z = np.full(len(estimate), np.nan)
     root = np.matmul((weights[finite] @ linear)[:, None, :], tables.root[finite])[:, 0]
     z[finite] = estimate[finite] / np.linalg.norm(root, axis=1)
-    tail = two_sided_tail(z)
+    degrees = np.full(len(z), np.inf)
+    if tables.use_t:
+        rows = np.where(np.isfinite(weights), weights, 0.0) @ linear
+        degrees = tables.covariances.degrees(rows[:, None, :])[:, 0]
+    tail = t_tail(z, degrees)
     left = np.flatnonzero(~finite)
     if left.size:
         row = linear[group] - linear[others].mean(axis=0)

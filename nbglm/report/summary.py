@@ -111,6 +111,8 @@ def fit_summary(tables: FitInference, alpha: float, method: str) -> SafeSummary:
 def _notes(tables: FitInference, words: dict[str, int], method: str, *, tested: bool) -> list[str]:
     notes = _more(tables)
     notes.append(f"Quantiles of coefficients (natural log) over genes with finite ones. {_SCALE}")
+    if tables.use_t:
+        notes.append(f"Tests and intervals: {tables.cov.reference}.")
     if tested:
         notes.append(
             f"p_adj: genes with a significant coefficient, adjusted for their number ({method})."
@@ -143,7 +145,10 @@ def fit_html(tables: FitInference, name: str) -> str:
         *formula_facts(tables),
         ("Status", words),
         ("Log-likelihood", f"{total_likelihood(tables):.6g} in all"),
-        ("Covariance", f"{tables.cov_type}; fitted in {tables.seconds:.2g} s"),
+        (
+            "Covariance",
+            f"{tables.cov_type} ({tables.cov.reference}); fitted in {tables.seconds:.2g} s",
+        ),
     ]
     notes = [*_more(tables), f"Quantiles over genes with finite coefficients. {_SCALE}"]
     return as_block(

@@ -12,8 +12,9 @@ from statsmodels.base._prediction_inference import (
 )
 
 from nbglm.inference.levels import check_alpha
+from nbglm.inference.methods import FitInference
 
-__all__ = ["LinearPredictions", "LogPredictions", "Predicted"]
+__all__ = ["LinearPredictions", "LogPredictions", "Predicted", "degrees_of", "student_of"]
 
 FloatArray = NDArray[np.float64]
 
@@ -22,6 +23,16 @@ def _exp(values: FloatArray) -> FloatArray:
     """Exponentials, of which large ones are infinite."""
     with np.errstate(over="ignore"):
         return np.exp(values)
+
+
+def degrees_of(tables: FitInference, rows: FloatArray) -> FloatArray | None:
+    """Degrees of freedom of combinations of all coefficients; None for normal quantiles."""
+    return np.asarray(tables.covariances.degrees(rows)[0]) if tables.use_t else None
+
+
+def student_of(degrees: FloatArray | None) -> dict[str, Any]:
+    """What statsmodels' predictions are told of their reference."""
+    return {} if degrees is None else {"dist": "t", "df": degrees}
 
 
 class Predicted(PredictionResultsBase):
@@ -49,13 +60,19 @@ class LogPredictions(_Monotonic):
         Their logarithms, with standard errors.
     labels : Index or None
         Labels of the rows.
+    degrees : ndarray or None
+        Degrees of freedom; None for normal quantiles.
     """
 
-    def __init__(self, linear: FloatArray, error: FloatArray, labels: Any) -> None:
+    def __init__(
+        self, linear: FloatArray, error: FloatArray, labels: Any, degrees: FloatArray | None = None
+    ) -> None:
         value = _exp(linear)
         with np.errstate(over="ignore", invalid="ignore"):
             variance = (value * error) ** 2
-        super().__init__(value, variance, linear, error, _exp, _exp, row_labels=labels)
+        super().__init__(
+            value, variance, linear, error, _exp, _exp, row_labels=labels, **student_of(degrees)
+        )
 
 
 class LinearPredictions(_Monotonic):
@@ -67,9 +84,20 @@ class LinearPredictions(_Monotonic):
         With their standard errors.
     labels : Index or None
         Labels of the rows.
+    degrees : ndarray or None
+        Degrees of freedom; None for normal quantiles.
     """
 
-    def __init__(self, linear: FloatArray, error: FloatArray, labels: Any) -> None:
+    def __init__(
+        self, linear: FloatArray, error: FloatArray, labels: Any, degrees: FloatArray | None = None
+    ) -> None:
         super().__init__(
-            linear, error**2, linear, error, np.asarray, np.ones_like, row_labels=labels
+            linear,
+            error**2,
+            linear,
+            error,
+            np.asarray,
+            np.ones_like,
+            row_labels=labels,
+            **student_of(degrees),
         )

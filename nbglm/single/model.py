@@ -257,6 +257,7 @@ class NegBinModel(NegBinLikelihood):
         cov_type: str = "oim",
         cov_kwds: Mapping[str, Any] | None = None,
         *,
+        use_t: bool | None = None,
         rank_deficient: str = "drop",
         **ignored: Any,
     ) -> Any:
@@ -265,10 +266,12 @@ class NegBinModel(NegBinLikelihood):
         Parameters
         ----------
         cov_type : str
-            ``"oim"`` (or statsmodels' word ``"nonrobust"``), ``"eim"``, ``"HC0"``, ``"HC1"`` or
-            ``"cluster"``.
+            ``"oim"`` (or statsmodels' word ``"nonrobust"``), ``"eim"``, ``"HC0"`` to
+            ``"HC3"``, ``"cluster"``, or ``"CR1"`` to ``"CR3"``.
         cov_kwds : mapping, optional
-            For clusters: ``groups`` and ``use_correction``.
+            For clusters: ``groups``, and for ``"cluster"`` ``use_correction``. For all: ``use_t``.
+        use_t : bool, optional
+            Whether tests refer to Student's t; the same as in `cov_kwds`.
         rank_deficient : str
             As in :func:`nbglm.fit_negbin`.
         **ignored
@@ -298,6 +301,8 @@ class NegBinModel(NegBinLikelihood):
                 f"other options of optimisers are keywords, and none is needed."
             )
             raise InputTypeError(msg)
+        if use_t is not None:
+            cov_kwds = {**(cov_kwds or {}), "use_t": use_t}
         counts, design = self._data_and_design()
         tables = fit_design(
             FitInference,

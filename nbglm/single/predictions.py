@@ -18,7 +18,13 @@ from nbglm.inference.hypotheses import distinct_rows
 from nbglm.inference.methods import FitInference
 from nbglm.inference.quantities import embedded
 from nbglm.kernels.likelihood import loglik, score
-from nbglm.single.intervals import LinearPredictions, LogPredictions, Predicted
+from nbglm.single.intervals import (
+    LinearPredictions,
+    LogPredictions,
+    Predicted,
+    degrees_of,
+    student_of,
+)
 from nbglm.single.likelihood import WHICH, NegBinLikelihood
 from nbglm.single.newrows import (
     average_weights,
@@ -211,9 +217,12 @@ class Predictions(CountResults):
             frequency = self.model.frequencies() if exog is None else np.ones(x.shape[0])
             share = average_weights(agg_weights, frequency) if average else None
             return self._by_delta_method(which, x, z, total, y_values, labels, share)
-        linear, error = self._linear_with_error(x, z, total, of_mean=which in ("mean", "linear"))
+        of_mean = which in ("mean", "linear")
+        linear, error = self._linear_with_error(x, z, total, of_mean=of_mean)
+        part = "mean" if of_mean else "dispersion"
+        rows = embedded(self._tables, x if of_mean else z, part)
         kind = LinearPredictions if which.startswith("linear") else LogPredictions
-        return kind(linear, error, labels)
+        return kind(linear, error, labels, degrees_of(self._tables, rows))
 
     def _by_delta_method(
         self,
@@ -243,7 +252,8 @@ class Predictions(CountResults):
             labels = pd.MultiIndex.from_product([rows, y], names=[None, "y"])
         slopes = slopes.reshape(value.size, -1)
         variance = ((slopes @ self._tables.root[0]) ** 2).sum(axis=1)
-        return Predicted(value.ravel(), variance, row_labels=labels)
+        student = student_of(degrees_of(self._tables, np.nan_to_num(slopes)))
+        return Predicted(value.ravel(), variance, row_labels=labels, **student)
 
     def _told(self, x: FloatArray, z: FloatArray, *, of_mean: bool) -> NDArray[np.bool_]:
         """Which rows have a finite log mean or log size."""

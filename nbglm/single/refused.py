@@ -34,18 +34,9 @@ def refuse_unknown_options(what: str, options: Mapping[str, object]) -> None:
     ------
     InputTypeError
         If an option is unknown to statsmodels too.
-    UnavailableError
-        If Student's t distribution was asked for.
     """
-    for name, value in options.items():
-        if name == "use_t":
-            if value:
-                msg = (
-                    "use_t=True is not offered: tests refer to the normal distribution, and "
-                    "t_test(..., use_t=True) to Student's t with df_resid degrees of freedom."
-                )
-                raise UnavailableError(msg)
-        elif name not in _OPTIMISER_OPTIONS:
+    for name in options:
+        if name not in _OPTIMISER_OPTIONS:
             msg = f"{what} has no argument {name!r}."
             known = ("cov_type", "cov_kwds", "rank_deficient", *_OPTIMISER_OPTIONS)
             raise InputTypeError(msg + did_you_mean(name, known))

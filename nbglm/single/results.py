@@ -15,11 +15,12 @@ from statsmodels.base.wrapper import populate_wrapper
 from statsmodels.discrete.discrete_model import CountResultsWrapper
 
 from nbglm.counts.genewise import own_table
-from nbglm.exceptions import OptionError, check_choice
+from nbglm.exceptions import OptionError, UnavailableError, check_choice
 from nbglm.inference.dropping import without_data
 from nbglm.inference.explain import explain_gene
 from nbglm.inference.levels import check_alpha
 from nbglm.inference.methods import FitInference
+from nbglm.inference.student import half_width
 from nbglm.single.display import results_html, results_text
 from nbglm.single.keeping import Keeping
 from nbglm.single.likelihood import NegBinLikelihood
@@ -75,12 +76,19 @@ class NegBinModelResults(Keeping, RefusedOfResults, Summaries):
 
     @property
     def use_t(self) -> bool:
-        """False: tests refer to the normal distribution."""
-        return False
+        """Whether tests refer to Student's t (and F); chosen at the fit, or by ``with_cov``."""
+        return self._tables.use_t
 
     @use_t.setter
     def use_t(self, value: bool) -> None:
-        refuse_unknown_options("The results", {"use_t": value})
+        if bool(value) != self._tables.use_t:
+            msg = "use_t is chosen at the fit, or by with_cov(cov_type, {'use_t': ...})."
+            raise UnavailableError(msg)
+
+    @property
+    def df_tests(self) -> FloatArray:
+        """Degrees of freedom of the tests of all coefficients; infinite for normal ones."""
+        return self._tables.degrees[0].copy()
 
     def __repr__(self) -> str:
         return results_text(self)
@@ -237,7 +245,10 @@ class NegBinModelResults(Keeping, RefusedOfResults, Summaries):
         check_alpha(alpha)
         check_choice("method", method, ("wald", "profile"))
         if method == "wald":
-            limits = LikelihoodModelResults.conf_int(self, alpha)
+            params = np.asarray(self.params, dtype=np.float64)
+            half = half_width(alpha, self._tables.std_err_of(0), self._tables.degrees[0])
+            with np.errstate(invalid="ignore"):
+                limits = np.column_stack([params - half, params + half])
         else:
             self._require_data("conf_int(method='profile')")
             tables = self._tables.conf_int(alpha, method)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
-from statsmodels.base.model import LikelihoodModelResults
 from statsmodels.iolib.summary import Summary, summary_params, summary_params_frame
 
 from nbglm.exceptions import OptionError, UnavailableError
@@ -33,7 +32,7 @@ class Summaries(Tests):
         check_alpha(alpha)
         params, error, limits = (
             np.array(part, dtype=np.float64)
-            for part in (self.params, self.bse, LikelihoodModelResults.conf_int(self, alpha))
+            for part in (self.params, self.bse, cast("Any", self).conf_int(alpha))
         )
         if irr:
             mean = slice(0, len(self._tables.design.mean.terms))
@@ -57,7 +56,10 @@ class Summaries(Tests):
         DataFrame
         """
         return summary_params_frame(
-            self._columns(alpha, irr), xname=self._names(None), alpha=alpha, use_t=False
+            self._columns(alpha, irr),
+            xname=self._names(None),
+            alpha=alpha,
+            use_t=self._tables.use_t,
         )
 
     def _names(self, xname: Sequence[str] | None) -> list[str]:
@@ -126,7 +128,9 @@ class Summaries(Tests):
         summary = SafeSummary()
         heading = title or f"Negative binomial regression: {response}"
         summary.add_table_2cols(self, gleft=left, gright=right, title=heading)
-        table = summary_params(self._columns(alpha, irr), xname=names, alpha=alpha, use_t=False)
+        table = summary_params(
+            self._columns(alpha, irr), xname=names, alpha=alpha, use_t=self._tables.use_t
+        )
         if irr:
             table[0][1].data = "IRR"
         summary.tables.append(table)
@@ -142,6 +146,8 @@ class Summaries(Tests):
 
     def _notes(self, irr: bool) -> list[str]:
         notes = [] if self.status == "ok" else [self.explanation.splitlines()[0]]
+        if self._tables.use_t:
+            notes.append(f"Tests and intervals: {self._tables.cov.reference} (df_tests).")
         if irr:
             notes.append(f"IRR: exp(coef) of the mean; rows '{PREFIX}...' are coefficients.")
         notes.append(_SCALE_NOTE)
@@ -152,5 +158,5 @@ class Summaries(Tests):
             if lost or word not in ("ok", self.status)
         ]
         if np.isinf(np.asarray(self.params)).any():
-            notes.append("P>|z| of an infinite coefficient is from a likelihood-ratio test.")
+            notes.append("The p-value of an infinite coefficient is from a likelihood-ratio test.")
         return notes

@@ -103,7 +103,9 @@ class Tests(ScoreTests):
         cov_p : array_like, optional
             Another covariance of the coefficients.
         use_t : bool, optional
-            Refer to Student's t with ``df_resid`` degrees of freedom in place of the normal.
+            Whether to refer to Student's t, by default as the fit does: then with the degrees of
+            freedom of each combination. For a fit that refers to the normal distribution they are
+            ``df_resid``.
         component : str, optional
             ``"mean"`` or ``"dispersion"``, for coefficients by their names without a prefix, as
             in :meth:`nbglm.NegBinResults.t_test`.
@@ -133,8 +135,14 @@ class Tests(ScoreTests):
             infinite, tail = np.zeros(effect.size, dtype=bool), statistic
         if effect.size == 1:  # as statsmodels has it
             statistic, error = statistic[:, None], error[:, None]
-        if use_t:
-            result = ContrastResults(effect=effect, t=statistic, sd=error, df_denom=self.df_resid)
+        if self._tables.use_t if use_t is None else use_t:
+            own = self._tables.use_t and cov_p is None
+            degrees = (
+                self._tables.covariances.degrees(hypothesis.matrix)[0] if own else self.df_resid
+            )
+            if effect.size == 1 and own:
+                degrees = float(degrees[0])
+            result = ContrastResults(effect=effect, t=statistic, sd=error, df_denom=degrees)
         else:
             result = ContrastResults(
                 effect=effect,
@@ -167,7 +175,8 @@ class Tests(ScoreTests):
         cov_p, invcov : array_like, optional
             Another covariance of the coefficients, or the inverse one of the combinations.
         use_f : bool, optional
-            Refer to F with ``df_resid`` degrees of freedom in place of chi-squared.
+            Whether to refer to F, by default as the fit does: then with the degrees of freedom of
+            the combinations together. For a fit that refers to chi-squared they are ``df_resid``.
         df_constraints : int, optional
             Degrees of freedom, in place of the number of independent combinations.
         scalar : bool
@@ -189,6 +198,13 @@ class Tests(ScoreTests):
         if cov_p is None and invcov is None:
             table = wald_test(self._tables, hypothesis, "fdr_bh").iloc[0]
             statistic, df = float(table["statistic"]), int(table["df"])
+            if self._tables.use_t and table["test"] != "lr":
+                denominator = float(table["df_denom"])
+                if use_f is None or use_f:
+                    return ContrastResults(F=statistic, df_denom=denominator, df_num=df)
+                statistic *= df  # chi-squared, from the F that it was scaled to
+                if self._tables.covariances.moments is not None:
+                    statistic *= (denominator + df - 1.0) / denominator
         else:
             estimate, _, covariance = self._plain(hypothesis, cov_p)
             distance = estimate - hypothesis.constants
@@ -254,19 +270,24 @@ class Tests(ScoreTests):
         table = pd.DataFrame(
             [self._term_test(rows, scalar=scalar) for _, rows in chosen],
             index=[name for name, _ in chosen],
-            columns=["statistic", "pvalue", "df_constraint"],
+            columns=["statistic", "pvalue", "df_constraint", "df_denom"],
         )
-        result = WaldTestResults(None, "chi2", None, table=table)
+        kind = "F" if self._tables.use_t else "chi2"
+        if kind == "chi2":
+            table = table.drop(columns="df_denom")
+        result = WaldTestResults(None, kind, None, table=table)
         result.temp = chosen
         return result
 
-    def _term_test(self, rows: FloatArray, *, scalar: bool) -> tuple[Any, Any, int]:
+    def _term_test(self, rows: FloatArray, *, scalar: bool) -> tuple[Any, Any, int, float]:
         try:
             test = self.wald_test(rows, scalar=scalar)
         except HypothesisError:
             # Aliased as a whole: a line of a table, not an error.
-            return np.nan, np.nan, 0
-        return test.statistic, test.pvalue, int(test.df_denom)
+            return np.nan, np.nan, 0, np.nan
+        if test.distribution == "F":
+            return test.statistic, test.pvalue, int(test.df_num), float(test.df_denom)
+        return test.statistic, test.pvalue, int(test.df_denom), np.inf
 
     def t_test_pairwise(
         self,

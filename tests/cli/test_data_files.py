@@ -160,7 +160,7 @@ def test_options_that_do_not_fit_the_file_are_refused(refused, words, says):
     [
         (["--mean", "~ 1", "--cov-type", "cluster"], "needs --groups"),
         (["--mean", "~ 1", "--cov-type", "HC0", "--groups", "donor"], "does not go with --groups"),
-        (["--mean", "~ 1", "--cov-type", "HC2"], "'HC2' is not one of"),
+        (["--mean", "~ 1", "--cov-type", "HC5"], "'HC5' is not one of"),
         (["--mean", "~ 1", "--max-memory", "lots"], "'4GB'"),
         (["--mean", "~ 1", "--n-jobs", "0"], "no number of workers"),
         ([], "Missing option '--mean'"),

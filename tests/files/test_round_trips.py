@@ -68,6 +68,7 @@ CASES = {
     "eim": ({"mean": "~ group", "dispersion": "~ time"}, {"cov_type": "eim"}),
     "HC0": ("~ time + group", {"cov_type": "HC0"}),
     "HC1": ("~ time + `cell/type`", {"cov_type": "HC1"}),
+    "few clusters": ("~ time", {"cov_type": "CR2", "cov_kwds": {"groups": "donor"}}),
     "cluster": ("~ time + group", {"cov_type": "cluster", "cov_kwds": {"groups": "donor"}}),
     "only columns": ("~ np.log(depth) + bs(time, df=4)", {"scope": "columns"}),
 }

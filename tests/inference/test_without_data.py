@@ -50,6 +50,7 @@ CASES = {
     "weights": ("~ group", {"weights": "times", "offset": "depth"}),
     "expected": ({"mean": "~ group", "dispersion": "~ time"}, {"cov_type": "eim"}),
     "robust": ("~ time + group", {"cov_type": "HC0"}),
+    "few clusters": ("~ time", {"cov_type": "CR2", "cov_kwds": {"groups": "donor"}}),
     "clusters": ("~ time + group", {"cov_type": "cluster", "cov_kwds": {"groups": "donor"}}),
 }
 
@@ -89,6 +90,8 @@ def first(fit, component="mean"):
 
 
 ANSWERED = {
+    "df_tests": lambda fit: fit.df_tests,
+    "use_t": lambda fit: fit.use_t,
     **{
         name: lambda fit, name=name: getattr(fit, name)
         for name in (
@@ -199,6 +202,7 @@ def test_nothing_public_is_forgotten():
     others = {"gene", "explain", "without_data", "require_data", "arrays", "design", "counts"}
     others |= {"weights", "cov", "remains", "covariances", "root", "coef_codes", "covariance_of"}
     others |= {"edited", "std_err_of", "pvalues_of", "limit_tests", "save", "to_anndata"}
+    others |= {"degrees"}
     there = {name for name in dir(nbglm.NegBinResults) if not name.startswith("_")}
     assert there <= tried | others, there - tried - others
 
@@ -311,8 +315,8 @@ def test_other_covariances_are_kept_where_they_are_there(limits):
     assert_same(dropped.with_cov("nonrobust").bse, fit.bse)
     with pytest.raises(nbglm.UnavailableError, match=r"with_cov\('eim'"):
         dropped.with_cov("eim")
-    with pytest.raises(nbglm.OptionError, match="HC3"):
-        dropped.with_cov("HC3")
+    with pytest.raises(nbglm.OptionError, match="HC4"):
+        dropped.with_cov("HC4")
 
 
 # One gene ------------------------------------------------------------------------------------
