@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from nbglm.results import NegBinResults
     from nbglm.simulator import NegBinRegressionSimulator
     from nbglm.single.model import NegBinModel
+    from nbglm.trials.power import power
     from nbglm.warming import warmup
 
     __version__: str
@@ -82,6 +83,7 @@ __all__ = [
     "load",
     "lr_test",
     "plots",
+    "power",
     "pseudobulk",
     "size_factors",
     "warmup",
@@ -100,6 +102,7 @@ _HOMES = {
     "from_anndata": "nbglm.loading",
     "load": "nbglm.loading",
     "lr_test": "nbglm.inference.comparison",
+    "power": "nbglm.trials.power",
     "pseudobulk": "nbglm.preprocessing.pseudobulk",
     "size_factors": "nbglm.preprocessing.sizefactors",
     "warmup": "nbglm.warming",

@@ -22,7 +22,7 @@ import nbglm
 from nbglm import plots
 
 HERE = Path(__file__).parent
-PAGES = (HERE.parent / "plots.md", HERE.parent / "dependence.md")
+PAGES = (HERE.parent / "plots.md", HERE.parent / "dependence.md", HERE.parent / "trials.md")
 MOST_BYTES = 60_000
 
 _PART = re.compile(

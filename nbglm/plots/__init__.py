@@ -11,8 +11,10 @@ grids curves    the fitted mean over the counts of a gene
 frequencies     rootograms and histograms of integral transforms
 normality       QQ and worm plots of quantile residuals
 likeness        tables of counts beside each other
+chances         power against numbers of cells and donors
 """
 
+from nbglm.plots.chances import power, power_data
 from nbglm.plots.coefficients import forest, forest_data
 from nbglm.plots.curves import fitted, fitted_counts_data, fitted_data
 from nbglm.plots.dispersions import mean_dispersion, mean_dispersion_data
@@ -38,6 +40,8 @@ __all__ = [
     "mean_vs_dispersion_effect_data",
     "pit",
     "pit_data",
+    "power",
+    "power_data",
     "qq",
     "qq_data",
     "rootogram",

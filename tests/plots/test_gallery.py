@@ -6,12 +6,12 @@ from pathlib import Path
 from nbglm import plots
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGE = "".join((DOCS / name).read_text() for name in ("plots.md", "dependence.md"))
+PAGE = "".join((DOCS / name).read_text() for name in ("plots.md", "dependence.md", "trials.md"))
 
 
 def test_every_picture_is_on_the_page_and_has_its_data_beside_it():
     drawing = [name for name in plots.__all__ if not name.endswith("_data")]
-    assert len(drawing) == 11
+    assert len(drawing) == 12
     for name in drawing:
         assert f"plots.{name}" in PAGE
         assert f"{name}_data" in plots.__all__
