@@ -145,6 +145,8 @@ def gamma_starts(layout: Layout, rows: int) -> FloatArray:
     weight = np.bincount(layout.group_of_row, layout.weight, len(z)).astype(np.float64)
     length = np.sqrt(weight.sum())
     axes = length * np.vstack([np.eye(q), -np.eye(q)])
+    if _is_saturated(layout):
+        return np.zeros((1, q))
     if len(z) <= q and length**2 > FEW_CELLS * q:
         # With many cells of each size a second maximum is hardly ever seen.
         return np.vstack([np.zeros((1, q)), axes])
@@ -160,6 +162,16 @@ def gamma_starts(layout: Layout, rows: int) -> FloatArray:
     far = np.random.default_rng(q).normal(size=(wide, q)) * reach[:, None]
     most = _PIVOT_WORK // rows
     return np.vstack([np.zeros((2, q)), axes, steep, far, _pivot_starts(z, weight, most)])
+
+
+def _is_saturated(layout: Layout) -> bool:
+    """Whether every row has a mean and a size of its own.
+
+    Each row then is a sample of one distribution, of which the likelihood has no second maximum
+    (Levin and Reeds 1977, Annals of Statistics 5, 79-87).
+    """
+    p, q = layout.mean_rank, layout.z_columns.shape[0]
+    return p == q == layout.weight.size == layout.size_offset.size
 
 
 def _pivot_starts(z: FloatArray, weight: FloatArray, most: int) -> FloatArray:
