@@ -9,7 +9,8 @@ intervals predictions  what the fit of a response predicts
 margins diagnostics    marginal effects, influence, criteria
 scores testing         its tests
 summaries display      what it reports, at length and where it is merely named
-keeping results        kept in a file; all of it
+keeping trials         kept in a file; fitted again to what is drawn from it
+results                all of it
 reading                what from_formula is given: rows, response, named columns
 model                  NegBinModel: from arrays, from formulas, or of one gene of a fit
 restoring              results from a file

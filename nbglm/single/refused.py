@@ -82,7 +82,3 @@ class RefusedOfResults:
         _refuse("get_robustcov_results", "with_cov(cov_type, cov_kwds) gives results with another.")
 
     _get_robustcov_results = get_robustcov_results
-
-    def bootstrap(self, *_args: Any, **_options: Any) -> NoReturn:
-        """Refuse to resample."""
-        _refuse("bootstrap", "NegBinResults.sample() draws from the fit; conf_int has profiles.")

@@ -26,6 +26,7 @@ from nbglm.single.keeping import Keeping
 from nbglm.single.likelihood import NegBinLikelihood
 from nbglm.single.refused import RefusedOfResults, refuse_unknown_options
 from nbglm.single.summaries import Summaries
+from nbglm.single.trials import Trials
 from nbglm.status import COEF_STATUS, GENE_STATUS
 
 __all__ = ["NegBinModelResults", "NegBinModelResultsWrapper"]
@@ -33,7 +34,7 @@ __all__ = ["NegBinModelResults", "NegBinModelResultsWrapper"]
 FloatArray = NDArray[np.float64]
 
 
-class NegBinModelResults(Keeping, RefusedOfResults, Summaries):
+class NegBinModelResults(Keeping, Trials, RefusedOfResults, Summaries):
     """Fit of one response: coefficients ``[beta, gamma]`` with statsmodels' inference.
 
     Coefficients of the dispersion are named ``dispersion-<term>`` and are on the scale of the log

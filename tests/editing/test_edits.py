@@ -1,6 +1,9 @@
 """Coefficients are given other values: a new fit, with the truth beside what it replaced."""
 
+import hashlib
 import pickle
+import subprocess
+import sys
 
 import anndata
 import numpy as np
@@ -519,3 +522,26 @@ def test_what_makes_no_sense_is_refused_in_a_sentence(fit, what):
     ask, kind, words = WRONG[what]
     with pytest.raises(kind, match=words):
         ask(fit)
+
+
+ELSEWHERE = """
+import hashlib, sys, nbglm, pandas as pd
+obs = pd.read_csv(sys.argv[2], index_col=0)
+sample = nbglm.load(sys.argv[1]).sample(obs, seed=9)
+print(hashlib.sha256(sample.X.toarray().tobytes()).hexdigest())
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::nbglm.NbglmWarning")
+def test_another_process_draws_the_same_bytes_from_a_file(edited, data, tmp_path):
+    edited.save(tmp_path / "fit.h5ad")
+    data.obs.to_csv(tmp_path / "obs.csv")
+    told = subprocess.run(
+        [sys.executable, "-c", ELSEWHERE, tmp_path / "fit.h5ad", tmp_path / "obs.csv"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
+    here = edited.sample(pd.read_csv(tmp_path / "obs.csv", index_col=0), seed=9)
+    assert told == hashlib.sha256(here.X.toarray().tobytes()).hexdigest()

@@ -385,7 +385,6 @@ def test_aliased_columns_leave_effects_of_the_others(data):
 REFUSED_RESULTS = {
     "_get_robustcov_results": lambda fit: fit._results._get_robustcov_results("HC0"),
     "get_robustcov_results": lambda fit: fit._results.get_robustcov_results("HC0"),
-    "bootstrap": lambda fit: fit._results.bootstrap(),
 }
 REFUSED_MODEL = {
     "fit_regularized": lambda model: model.fit_regularized(alpha=1.0),

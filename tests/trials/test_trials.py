@@ -165,3 +165,14 @@ def test_what_cannot_be_drawn_is_refused_in_a_sentence(fit):
     with pytest.raises(nbglm.UnavailableError, match="planted"):
         edited.bootstrap("g0", 5, "cases")
     assert edited.bootstrap("g0", 5, seed=1).draws.shape == (5, 3)
+
+
+def test_one_response_is_put_to_the_same_test(fit):
+    one, whole = fit.gene("g1"), fit["g1"]
+    pd.testing.assert_frame_equal(one.calibrate(20, seed=1), whole.calibrate(1, 20, seed=1))
+    boot = one.bootstrap(5, "cases", seed=1)
+    pd.testing.assert_frame_equal(boot.draws, fit.bootstrap("g1", 5, "cases", seed=1).draws)
+    one.remove_data()
+    for ask in (one.calibrate, one.bootstrap):
+        with pytest.raises(nbglm.UnavailableError, match=r"(calibrate|bootstrap)\(\) needs"):
+            ask(2)
