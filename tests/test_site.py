@@ -74,7 +74,16 @@ def test_every_public_name_is_in_the_reference(site):
 # What other modules of the package ask a fit for.
 INTERNAL = {
     *("arrays", "coef_codes", "column_lines", "counts", "cov", "covariance_of", "covariances"),
-    *("design", "edited", "limit_tests", "one_gene", "predict_genes", "problem", "pvalues_of"),
+    *(
+        "degrees",
+        "design",
+        "edited",
+        "limit_tests",
+        "one_gene",
+        "predict_genes",
+        "problem",
+        "pvalues_of",
+    ),
     *("rank_deficient", "remains", "require_data", "root", "seconds", "std_err_of", "weights"),
 }
 
