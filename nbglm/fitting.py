@@ -16,6 +16,7 @@ from nbglm.design.offset import offset_remark
 from nbglm.exceptions import NbglmWarning, RankError, check_choice, some_of
 from nbglm.fit.clusters import CovarianceRule, few_clusters
 from nbglm.fit.genes import FitArrays, fit_blocks
+from nbglm.fit.nesting import nested_terms
 from nbglm.inference.fitted import FittedGenes
 from nbglm.parallel.blocks import say
 from nbglm.problem.cost import cost_line, expected_cost
@@ -90,6 +91,10 @@ def _report(results: FittedGenes, progress: bool | None) -> None:
     said.append(few_clusters(results.cov, results.design, results.weights) or "")
     if any(said):
         warnings.warn(" ".join(filter(None, said)), NbglmWarning, stacklevel=4)
+    nested = nested_terms(results.cov, results.design, results.counts.obs, results.weights)
+    if nested:
+        # Of a general kind: it is about the data, not about anything that this package did.
+        warnings.warn(nested, UserWarning, stacklevel=4)
 
 
 def fit_design(

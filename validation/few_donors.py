@@ -184,9 +184,10 @@ def report(table: pd.DataFrame, out: Path) -> None:
             axis.set_ylabel("% rejected at 5 %")
         if i == 1:
             axis.set_xlabel("donors")
-    axes[0, 1].legend(fontsize=8, ncols=2, loc="upper right")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, ncols=6, loc="lower center", frameon=False)
     figure.suptitle("Tests without an effect; each point one setting with 5 counts a donor or more")
-    figure.tight_layout()
+    figure.tight_layout(rect=(0.0, 0.05, 1.0, 1.0))
     figure.savefig(out / "few_donors.png", dpi=90)
 
 

@@ -7,4 +7,5 @@ collapse                    what robust covariances cannot tell
 designrows moments factors  rows of both designs; degrees of freedom; covariances of all genes
 adjusted smallsample        scores corrected for what estimates take up; covariances made of them
 covariance clusters         from the information to covariances, robust ones too
+nesting                     terms that vary between donors alone
 """
