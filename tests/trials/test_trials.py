@@ -51,6 +51,7 @@ def test_calibration_is_the_same_for_any_workers_and_blocks(fit, monkeypatch):
     assert fit.calibrate(n_genes=2, n_sim=2, seed=4, size=False)["size"].isna().all()
 
 
+@pytest.mark.filterwarnings("ignore:'arm' varies only between:UserWarning")
 def test_observed_information_falls_short_where_donors_differ_and_clusters_do_better():
     rng = np.random.default_rng(5)
     donor = np.repeat(np.arange(40), 25)
