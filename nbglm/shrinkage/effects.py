@@ -27,7 +27,7 @@ from nbglm.inference.statements import Hypothesis
 from nbglm.parallel.blas import one_blas_thread
 from nbglm.shrinkage.posterior import Rows, posterior_modes
 from nbglm.shrinkage.priors import Prior, effect_scale
-from nbglm.status import COEF_STATUS
+from nbglm.status import COEF_STATUS, GENE_STATUS
 
 if TYPE_CHECKING:
     from nbglm.inference.tables import FitTables
@@ -70,7 +70,11 @@ def s_values(false_sign_rate: FloatArray) -> FloatArray:
 
 
 class _Data(NamedTuple):
-    """The design of the mean in orthonormal coordinates, and its distinct rows."""
+    """The design of the mean in orthonormal coordinates, and its distinct rows.
+
+    The effect is the first coordinate, but for a factor: as a difference of large ones, such as the
+    intercept of a covariate that is far from 0, it would lose its digits.
+    """
 
     tables: FitTables
     x: FloatArray
@@ -78,13 +82,15 @@ class _Data(NamedTuple):
     to_theta: FloatArray
 
     @classmethod
-    def of(cls, tables: FitTables) -> _Data:
+    def of(cls, tables: FitTables, row: FloatArray) -> _Data:
         problem = tables.problem
         p, rank = len(tables.design.mean.terms), problem.layout.mean_rank
         transform = problem.transform
         dense = transform.toarray() if sparse.issparse(transform) else np.asarray(transform)
-        to_coef = np.ascontiguousarray(dense[:p, :rank])
-        return cls(tables, np.ascontiguousarray(problem.layout.x), to_coef, np.linalg.pinv(to_coef))
+        to_coef = dense[:p, :rank]
+        turn = np.linalg.qr((row[:p] @ to_coef)[:, None], mode="complete")[0]
+        x, turned = problem.layout.x @ turn, to_coef @ turn
+        return cls(tables, np.ascontiguousarray(x), turned, turn.T @ np.linalg.pinv(to_coef))
 
     def rows(self, genes: slice, along: FloatArray, precision: FloatArray) -> Rows:
         """What the genes of a block counted in each row."""
@@ -130,7 +136,7 @@ class _Data(NamedTuple):
             total = rows.total[lane]
             mean = total.sum() / layout.weight.sum()
             log_mean = np.log((total + mean) / (layout.weight + 1.0))
-            theta[lane] = layout.mean_coordinates(log_mean - layout.offset)
+            theta[lane] = self.x.T @ (layout.weight * (log_mean - layout.offset))
         return theta
 
 
@@ -171,11 +177,17 @@ def _scale(found: Combinations, column: int, label: str) -> float:
 
 
 def _effects_of(
-    data: _Data, row: FloatArray, chosen: NDArray[np.bool_], prior: Prior, wide: float | None
+    tables: FitTables,
+    row: FloatArray,
+    chosen: NDArray[np.bool_],
+    prior: Prior,
+    wide: float | None,
 ) -> tuple[FloatArray, FloatArray, NDArray[np.bool_]]:
     """Modes, errors, and which genes were climbed to their end, of one combination."""
+    data = _Data.of(tables, row)
     p = data.to_coef.shape[0]
     along = row[:p] @ data.to_coef
+    along[1:] = 0.0
     precision = np.zeros((data.to_coef.shape[1],) * 2)
     if wide is not None:
         others = data.to_coef[row[:p] == 0.0]
@@ -206,18 +218,18 @@ def shrunken_effects(
     """Shrink combinations of mean coefficients: see :meth:`nbglm.NegBinResults.shrink`."""
     _refuse(tables, hypothesis, nuisance_scale)
     found = combinations_of(tables, hypothesis.matrix)
-    data = _Data.of(tables)
     shape = found.estimate.shape
     columns = {name: np.full(shape, np.nan) for name in ("shrunken", "posterior_sd")}
     rates, sure, scales = (np.full(shape, np.nan) for _ in range(3))
+    empty = tables.arrays.status == GENE_STATUS.index("all_zero")
     status = found.status.copy()
     for k, label in enumerate(hypothesis.labels):
-        chosen = np.isin(status[:, k], _TOLD)
+        chosen = np.isin(status[:, k], _TOLD) & ~empty
         if not chosen.any():
             continue
         prior = Prior(kind, _scale(found, k, label) if scale is None else scale)
         effect, error, ended = _effects_of(
-            data, hypothesis.matrix[k], chosen, prior, nuisance_scale
+            tables, hypothesis.matrix[k], chosen, prior, nuisance_scale
         )
         status[chosen & ~ended, k] = _CODE["not_converged"]
         columns["shrunken"][:, k] = np.where(ended, effect, np.nan)
@@ -226,6 +238,7 @@ def shrunken_effects(
             rates[:, k] = np.where(ended, ndtr(-np.abs(effect) / error), np.nan)
         sure[:, k] = s_values(rates[:, k])
         scales[:, k] = prior.scale
+    words = np.array(COEF_STATUS, dtype=object)
     return gene_table(
         tables.gene_names,
         {
@@ -235,7 +248,7 @@ def shrunken_effects(
             "false_sign_rate": rates,
             "s_value": sure,
             "prior_scale": scales,
-            "status": np.array(COEF_STATUS, dtype=object)[status],
+            "status": np.where(empty[:, None], "all_zero", words[status]).astype(object),
         },
         pd.DataFrame({"contrast": list(hypothesis.labels)}),
     )

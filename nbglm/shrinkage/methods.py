@@ -82,8 +82,9 @@ class FitShrinkage(FitInference):
             ``prior_scale``
                 The scale that was used.
             ``status``
-                Of the estimate, as in :meth:`t_test`. Where it is neither finite nor infinite
-                (``aliased``, ``not_identified``, ``not_converged``) the rest is NaN.
+                Of the estimate, as in :meth:`t_test`; ``all_zero`` for a gene without a count.
+                Where counts or design say nothing of the effect (``all_zero``, ``aliased``,
+                ``not_identified``, ``not_converged``) the rest is NaN.
 
         Raises
         ------

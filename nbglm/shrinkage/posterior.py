@@ -21,8 +21,9 @@ __all__ = ["Modes", "Rows", "posterior_modes"]
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
-_ROUNDS = 400
-_DONE = 1e-12  # squared Newton decrement: what a parabola would gain is half of it
+_ROUNDS = 100
+_DONE = 1e-10  # squared Newton decrement: what a parabola would gain is half of it
+_ROUNDED = 1e-6  # the same where rounding lets nothing go up any more
 _FARTHEST = 3.0  # change of a log mean in one step
 _CONCAVE = 0.1  # share of the parabola's precision that is left where Newton's step is used
 _RIDGE = 1e-14  # relative to the trace: for directions of which the counts say nothing
@@ -142,10 +143,10 @@ def _local(rows: Rows, theta: FloatArray, prior: Prior) -> _Local:
     weight, curvature = prior.weight(effect), prior.curvature(effect)
     gradient -= (weight * effect)[:, None] * rows.along
     matrix = _gram(rows.x, information) + rows.precision
-    matrix += weight[:, None, None] * np.outer(rows.along, rows.along)
-    k = rows.along.size
+    # Before the prior, which may be so narrow that nothing beside it would count.
     trace = np.trace(matrix, axis1=1, axis2=2)
-    matrix += (_RIDGE * trace)[:, None, None] * np.eye(k)
+    matrix += (_RIDGE * trace)[:, None, None] * np.eye(rows.along.size)
+    matrix += weight[:, None, None] * np.outer(rows.along, rows.along)
     sides = np.stack([gradient, np.broadcast_to(rows.along, gradient.shape)], axis=2)
     solved = np.linalg.solve(matrix, sides)
     step, reply = solved[:, :, 0], solved[:, :, 1]
@@ -177,7 +178,6 @@ def _climb(rows: Rows, theta: FloatArray, prior: Prior) -> tuple[FloatArray, Flo
         here, now = rows.of_genes(lanes), ends[lanes]
         local = _local(here, now, prior)
         done = local.decrement < _DONE
-        found[lanes[done]] = True
         length = _shortened(here, local.step)
         best, at = now, height[lanes]
         waiting = np.arange(lanes.size)
@@ -194,6 +194,10 @@ def _climb(rows: Rows, theta: FloatArray, prior: Prior) -> tuple[FloatArray, Flo
             waiting = waiting[~fine]
             if not waiting.size:
                 break
+        # Where no step goes up any more, rounding is what is left.
+        stuck = (best == now).all(axis=1)
+        done |= stuck
+        found[lanes] = local.decrement < _ROUNDED
         ends[lanes] = best
         lanes = lanes[~done]
         if not lanes.size:

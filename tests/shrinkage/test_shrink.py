@@ -119,9 +119,10 @@ def test_modes_are_those_of_pydeseq2_given_its_priors_and_the_same_sizes():
 
 
 def test_genes_that_tell_nothing_are_nan_with_a_status(small):
-    row = small.shrink("dose", scale=1.0).loc["zero"]
-    assert row["status"] == "not_identified"
-    assert row[["shrunken", "posterior_sd", "false_sign_rate", "s_value"]].isna().all()
+    for term in ("dose", "Intercept"):
+        row = small.shrink(term, scale=1.0).loc["zero"]
+        assert row["status"] == "all_zero"
+        assert row[["shrunken", "posterior_sd", "false_sign_rate", "s_value"]].isna().all()
 
 
 def test_infinite_estimates_become_finite(small):
