@@ -336,8 +336,8 @@ def questions(
         yield from single(res, gene)
     if profile:
         yield "conf_int profile", lambda: check_limits(res, "profile")
-    for cov_type in ("eim", "HC0", "HC1", "cluster"):
-        kwds = {"groups": "donor"} if cov_type == "cluster" else None
+    for cov_type in ("eim", "HC0", "HC1", "HC2", "HC3", "cluster", "CR1", "CR2", "CR3"):
+        kwds = {"groups": "donor"} if cov_type[0] in "cC" else None
 
         def robust(cov_type: str = cov_type, kwds: dict[str, str] | None = kwds) -> Iterator[str]:
             other = res.with_cov(cov_type, kwds)
