@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from nbglm.counts.table import Counts
 from nbglm.design.design import Design
 from nbglm.design.offset import offset_remark
+from nbglm.dispersions.refit import refit
 from nbglm.exceptions import NbglmWarning, RankError, check_choice, some_of
 from nbglm.fit.clusters import CovarianceRule, few_clusters
 from nbglm.fit.genes import FitArrays, fit_blocks
@@ -24,13 +25,14 @@ from nbglm.problem.problem import Problem, make_problem
 from nbglm.search.climb import will_compile
 from nbglm.status import GENE_STATUS
 
-__all__ = ["COMPILING", "RANK_RULES", "fit_design"]
+__all__ = ["COMPILING", "DISPERSION_METHODS", "RANK_RULES", "fit_design"]
 
 COMPILING = (
     "compiling, once after an installation or an upgrade; this takes about half a minute "
     "(`nbglm warmup` does it ahead)"
 )
 
+DISPERSION_METHODS = ("ml", "cox_reid")
 RANK_RULES = ("drop", "min_norm", "raise")
 _SILENT_BELOW = 1.0  # seconds
 
@@ -104,6 +106,7 @@ def fit_design(
     weights: NDArray[np.float64] | None,
     cov: CovarianceRule,
     *,
+    dispersion_method: str = "ml",
     rank_deficient: str = "drop",
     n_jobs: int | None = None,
     progress: bool | None = False,
@@ -122,7 +125,7 @@ def fit_design(
         Frequency weights.
     cov : CovarianceRule
         Kind of covariance.
-    rank_deficient, n_jobs, progress
+    dispersion_method, rank_deficient, n_jobs, progress
         As in :func:`fit_negbin`.
     started : float, optional
         When the call began, for the time that the results report.
@@ -149,6 +152,17 @@ def fit_design(
     if rank_deficient == "raise":
         _refuse_aliased(problem, design)
     arrays = _fit_with_progress(counts, problem, n_jobs=n_jobs, progress=progress)
+    if dispersion_method == "cox_reid":
+        arrays = refit(
+            arrays,
+            counts,
+            design.mean.matrix,
+            design.dispersion.matrix,
+            design.offset,
+            weights,
+            aliased=problem.aliased,
+            projection=problem.projection,
+        )
     results = kind(
         arrays=arrays,
         design=design,
@@ -156,6 +170,7 @@ def fit_design(
         weights=weights,
         cov=cov,
         rank_deficient=rank_deficient,
+        dispersion_method=dispersion_method,
         seconds=time.perf_counter() - started,
     )
     _report(results, progress)

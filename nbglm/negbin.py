@@ -18,7 +18,7 @@ from nbglm.design.scope import scope_of_caller
 from nbglm.design.weights import frequency_weights
 from nbglm.exceptions import check_choice
 from nbglm.fit.clusters import covariance_rule
-from nbglm.fitting import RANK_RULES, fit_design
+from nbglm.fitting import DISPERSION_METHODS, RANK_RULES, fit_design
 from nbglm.memory import default_budget, parse_memory
 from nbglm.parallel.blocks import check_progress, wanted_jobs
 from nbglm.preprocessing.sizefactors import factors_of, method_named
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from scipy import sparse
 
 __all__ = ["fit_negbin"]
+
+_OTHER_METHODS = {"reml": "cox_reid", "cr": "cox_reid", "apl": "cox_reid", "mle": "ml"}
 
 
 def fit_negbin(
@@ -42,6 +44,7 @@ def fit_negbin(
     weights: ArrayLike | str | None = None,
     cov_type: str = "oim",
     cov_kwds: Mapping[str, Any] | None = None,
+    dispersion_method: str = "ml",
     rank_deficient: str = "drop",
     n_jobs: int | None = None,
     progress: bool | None = None,
@@ -92,6 +95,12 @@ def fit_negbin(
         all: ``use_t``, whether tests refer to Student's t and F, by default with clusters less 1
         degrees of freedom for ``"cluster"``, Satterthwaite's for ``"HC2"``, ``"HC3"`` and ``"CR1"``
         to ``"CR3"``, and not at all for the others.
+    dispersion_method : str
+        ``"ml"``, maximum likelihood, or ``"cox_reid"``, which takes out the bias towards too
+        little dispersion that comes of fitting the mean to the same counts: for few samples, such
+        as three against three (Cox and Reid 1987). The mean is the best for these dispersions;
+        ``llf`` and what is made of it are the log-likelihood there, which is not its maximum, so
+        that likelihood ratios, profiles and score tests are refused.
     rank_deficient : str
         What to do with columns that are linear combinations of earlier ones: ``"drop"`` (NaN, as
         in R), ``"min_norm"`` (the coefficients of smallest norm), or ``"raise"``. Predictions and
@@ -160,6 +169,7 @@ def fit_negbin(
     """
     started = time.perf_counter()
     check_choice("rank_deficient", rank_deficient, RANK_RULES)
+    check_choice("dispersion_method", dispersion_method, DISPERSION_METHODS, _OTHER_METHODS)
     check_progress(progress)
     wanted_jobs(n_jobs)  # refused now, not when the data are read
     memory = default_budget() if max_memory is None else parse_memory(max_memory)
@@ -182,6 +192,7 @@ def fit_negbin(
         design,
         frequency,
         cov,
+        dispersion_method=dispersion_method,
         rank_deficient=rank_deficient,
         n_jobs=n_jobs,
         progress=progress,

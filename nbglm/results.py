@@ -47,12 +47,13 @@ class NegBinResults(
         words = self.status.value_counts()
         statuses = ", ".join(f"{words[word]} {word}" for word in GENE_STATUS[::-1] if word in words)
         columns = "".join(f"\n  {line}" for line in (*self.column_lines, *edited_lines(self)))
+        method = "" if self.dispersion_method == "ml" else f" by {self.dispersion_method!r}"
         return (
             f"NegBinResults: {genes} gene{'s' * (genes != 1)} x {self.counts.n_cells} cells "
             f"({statuses})\n"
             f"  mean        {self.design.mean.formula.expanded}  (log mean; params['beta'])\n"
             f"  dispersion  {self.design.dispersion.formula.expanded}  (log size; "
-            f"params['gamma']; Var = mean + mean^2 / size)\n"
+            f"params['gamma']; Var = mean + mean^2 / size){method}\n"
             f"  log-likelihood {total_likelihood(self):.6g} in all, cov_type {self.cov_type!r}, "
             f"{self.seconds:.2g} s{columns}"
         )
@@ -95,6 +96,8 @@ class NegBinResults(
             If there is no such gene.
         """
         from nbglm.single.model import gene_results  # and statsmodels, when it is needed
+
+        self.require_likelihood("gene()")
 
         return gene_results(self, self._position(name))
 

@@ -85,6 +85,7 @@ INTERNAL = {
         "pvalues_of",
     ),
     *("rank_deficient", "remains", "require_data", "root", "seconds", "std_err_of", "weights"),
+    *("dispersion_method", "require_likelihood"),
 }
 
 

@@ -110,6 +110,14 @@ def depth_cases() -> dict[str, pd.DataFrame]:
     }
 
 
+def few_samples_case() -> Case:
+    """Six against six bulk samples of different depths, for adjusted dispersions."""
+    counts = depth_cases()["depth_bulk"].iloc[:, :80].reset_index(drop=True)
+    obs = pd.DataFrame({"group": np.repeat(["a", "b"], 6)})
+    offset = np.log(counts.sum(axis=1).to_numpy() / counts.sum(axis=1).mean())
+    return Case("few_samples", counts, obs, "~ group", "~ 1", offset)
+
+
 def pancreas_path() -> Path | None:
     """The real data, if they are there: see docs/validation.md."""
     folder = os.environ.get("NBGLM_DATA_DIR")
@@ -145,7 +153,7 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, counts in depth_cases().items():
         counts.to_csv(folder / f"{name}.counts.csv")
-    for case in [*small_cases(), *pancreas_cases()]:
+    for case in [*small_cases(), few_samples_case(), *pancreas_cases()]:
         x, z = case.designs()
         case.obs.to_csv(folder / f"{case.name}.obs.csv", index=False, float_format="%.17g")
         case.counts.to_csv(folder / f"{case.name}.counts.csv", index=False)

@@ -86,6 +86,7 @@ def tree_of_fit(fit: FitTables) -> Tree:
         "seconds": float(fit.seconds),
         "without_data": None if remains is None else _tree_of_remains(fit, remains),
         "edited": None if fit.edited is None else _tree_of_edits(fit.edited),
+        "dispersion_method": fit.dispersion_method,
     }
 
 
@@ -209,6 +210,7 @@ def fit_of_tree(
         seconds=float(tree["seconds"]),
         remains=None if kept is None else _remains_of_tree(kept, arrays, widths),
         edited=_edits_of_tree(tree.get("edited"), arrays.coef.shape),
+        dispersion_method=str(tree.get("dispersion_method", "ml")),
     )
 
 

@@ -53,6 +53,7 @@ def _require_fit(what: str, fit: object) -> None:
 def _require_same_data(full: FitTables, reduced: FitTables) -> None:
     for fit in (full, reduced):
         fit.require_data("a comparison with another fit")
+        fit.require_likelihood("a comparison with another fit")
     same: dict[str, Callable[[], bool]] = {
         "genes": lambda: bool(full.gene_names.equals(reduced.gene_names)),
         "cells": lambda: bool(full.counts.cells.equals(reduced.counts.cells)),

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from nbglm.counts.genewise import Components, gene_index
 from nbglm.counts.table import Counts
 from nbglm.design.design import Design
+from nbglm.exceptions import UnavailableError
 from nbglm.fit.clusters import CovarianceRule
 from nbglm.fit.genes import FitArrays
 from nbglm.fit.planted import Planted
@@ -57,6 +58,9 @@ class FittedGenes:
         What is known of counts and cells if these were dropped; None if they are there.
     edited : Planted or None
         Which coefficients were given other values than those of the fit; None if none was.
+    dispersion_method : str
+        What the dispersion coefficients maximise: the likelihood (``ml``), or the adjusted profile
+        likelihood (``cox_reid``).
     """
 
     arrays: FitArrays
@@ -68,6 +72,7 @@ class FittedGenes:
     seconds: float
     remains: Remains | None = None
     edited: Planted | None = None
+    dispersion_method: str = "ml"
 
     def __post_init__(self) -> None:
         """Let nobody write into what all tables are made of."""
@@ -93,6 +98,27 @@ class FittedGenes:
         """
         if self.remains is not None:
             refuse(what, *(() if instead is None else (instead,)))
+
+    def require_likelihood(self, what: str) -> None:
+        """Refuse what compares likelihoods if the estimates do not maximise one.
+
+        Parameters
+        ----------
+        what : str
+            What was asked for.
+
+        Raises
+        ------
+        UnavailableError
+            If the dispersion coefficients maximise something else.
+        """
+        if self.dispersion_method != "ml":
+            msg = (
+                f"{what} needs estimates that maximise the likelihood, and this fit has "
+                f"dispersion_method={self.dispersion_method!r}. Use t_test() and wald_test(), or "
+                f"fit with dispersion_method='ml'."
+            )
+            raise UnavailableError(msg)
 
     @cached_property
     def problem(self) -> Problem:

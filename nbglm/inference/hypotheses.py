@@ -115,6 +115,9 @@ def _ratios(
     tables: FitTables, hypothesis: Hypothesis, genes: NDArray[np.intp], df: NDArray[np.int64]
 ) -> tuple[FloatArray, Tail]:
     """``2 (llf - supremum under the hypothesis)`` for some genes, NaN if a fit failed; p-values."""
+    if tables.dispersion_method != "ml":  # there is no likelihood ratio of such estimates
+        nothing = np.full(genes.size, np.nan)
+        return nothing, Tail(nothing, nothing)
     if tables.remains is not None:
         return _kept_ratios(tables, hypothesis, genes)
     constraint = Constraint(tables.problem, hypothesis.matrix)
@@ -250,7 +253,8 @@ def wald_test(tables: FitTables, hypothesis: Hypothesis, method: str) -> pd.Data
     statistic[regular] = _wald_statistics(distance[regular], root)
     # Where an estimate is infinite there is no Wald statistic, but there is a likelihood ratio.
     rank = informed_ranks(tables.arrays, *distinct_rows(tables), hypothesis.matrix)
-    by_ratio = np.flatnonzero(~regular & ~without_variance & tables.arrays.estimated & (rank > 0))
+    ratios_exist = tables.arrays.estimated & (tables.dispersion_method == "ml")
+    by_ratio = np.flatnonzero(~regular & ~without_variance & ratios_exist & (rank > 0))
     degrees = np.full(regular.size, np.inf)
     if tables.use_t:
         genes = np.flatnonzero(regular)

@@ -125,6 +125,7 @@ class FitIntervals(FitTables):
         columns = term_positions(self.coef_names, self._coefs_of_terms(), terms)
         if method == "profile":
             self.require_data('conf_int(method="profile")')
+            self.require_likelihood('conf_int(method="profile")')
             wanted = np.zeros(self.arrays.coef.shape, dtype=bool)
             wanted[np.ix_(rows, columns)] = True
             found = profile_intervals(

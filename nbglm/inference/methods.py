@@ -165,6 +165,7 @@ class FitInference(FitIntervals):
         check_component(component)
         check_method(method)
         self.require_data("score_test()")
+        self.require_likelihood("score_test()")
         words = "columns" if self.design.mean.columns_only else "caller"
         scope = scope_of_caller(_frames_up, words)
         predictor = build_predictor(component, extra, self.counts.obs, scope)
@@ -202,6 +203,7 @@ class FitInference(FitIntervals):
         check_type(typ)
         check_method(method)
         self.require_data("anova()")
+        self.require_likelihood("anova()")
         return anova(self, typ, method, n_jobs)
 
     def estimate(
@@ -342,6 +344,7 @@ class FitInference(FitIntervals):
         approximation needs them.
         """
         self.require_data("overdispersion_test()")
+        self.require_likelihood("overdispersion_test()")
         z = self.design.dispersion.matrix
         constant = z.shape[1] == 1 and bool(np.all(z == z[0]) and z[0, 0] > 0.0)
         tests = overdispersion_tests(

@@ -172,6 +172,9 @@ class FitTables(FittedGenes):
         UnavailableError
             If that needs counts, and these were dropped.
         """
+        if self.dispersion_method != "ml":  # there is no likelihood ratio of such estimates
+            nothing = np.full((genes.size, self.arrays.coef.shape[1]), np.nan)
+            return LimitTests(nothing, nothing, nothing)
         if self.remains is None:
             if genes.size == len(self.counts.genes) or "_all_limit_tests" in self.__dict__:
                 return self._all_limit_tests.of_genes(genes)

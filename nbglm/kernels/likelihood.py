@@ -46,7 +46,7 @@ from nbglm.kernels.deviance import LARGE, add_peaks, deviance_terms, log_height
 from nbglm.kernels.elementary import exp, ratio_terms
 from nbglm.kernels.sizeterms import BLOCK, SPLIT, count_terms
 
-__all__ = ["loglik", "mean_terms", "score", "size_of"]
+__all__ = ["loglik", "mean_terms", "row_terms", "score", "size_of"]
 
 FloatArray = NDArray[np.float64]
 
@@ -177,7 +177,24 @@ def _terms_at_any_ratio(y: FloatArray, eta: FloatArray, zeta: FloatArray, out: F
     out[below, 0] += zeta[below] - log_size[below]
 
 
-def _row_terms(y: ArrayLike, eta: ArrayLike, zeta: ArrayLike) -> FloatArray:
+def row_terms(y: ArrayLike, eta: ArrayLike, zeta: ArrayLike) -> FloatArray:
+    """Log-probabilities of counts with all their derivatives, element by element.
+
+    Parameters
+    ----------
+    y, eta, zeta : array_like
+        Counts, log means and log sizes of one common shape after broadcasting.
+
+    Returns
+    -------
+    ndarray, shape (..., 6)
+        :func:`loglik` and then :func:`score`.
+
+    Examples
+    --------
+    >>> row_terms([3.0], 0.0, 0.0).round(6)
+    array([[-2.772589,  1.      ,  0.140186, -1.      ,  0.5     , -0.220925]])
+    """
     arrays = np.broadcast_arrays(
         np.asarray(y, dtype=np.float64),
         np.asarray(eta, dtype=np.float64),
@@ -215,7 +232,7 @@ def loglik(y: ArrayLike, eta: ArrayLike, zeta: ArrayLike) -> FloatArray:
     >>> loglik([0, 3], np.log(2.0), np.inf).round(6)
     array([-2.      , -1.712318])
     """
-    return _row_terms(y, eta, zeta)[..., 0]
+    return row_terms(y, eta, zeta)[..., 0]
 
 
 def score(y: ArrayLike, eta: ArrayLike, zeta: ArrayLike) -> FloatArray:
@@ -237,4 +254,4 @@ def score(y: ArrayLike, eta: ArrayLike, zeta: ArrayLike) -> FloatArray:
     >>> score([3.0], 0.0, 0.0).round(6)
     array([[ 1.      ,  0.140186, -1.      ,  0.5     , -0.220925]])
     """
-    return _row_terms(y, eta, zeta)[..., 1:]
+    return row_terms(y, eta, zeta)[..., 1:]

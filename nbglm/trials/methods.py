@@ -95,6 +95,7 @@ class FitTrials(FitInference):
         """
         check_alpha(alpha)
         self.require_data("calibrate()")
+        self.require_likelihood("calibrate()")
         return calibration(
             self,
             n_genes=check_count(n_genes, "n_genes", 1),
@@ -160,6 +161,7 @@ class FitTrials(FitInference):
         ((200, 2), True)
         """
         self.require_data("bootstrap()")
+        self.require_likelihood("bootstrap()")
         position = self._position(gene)
         count = check_count(n, "n", 1)
         return bootstrap(self, position, count, kind, seed_entropy(seed), groups, n_jobs)

@@ -215,6 +215,7 @@ def power(
     check_component(component)
     check_alpha(alpha)
     results.require_data("power()")
+    results.require_likelihood("power()")
     columns = columns_of_term(results, component, term)
     if columns.size > 1:
         names = [results.coef_names[k][1] for k in columns]

@@ -92,6 +92,7 @@ ARGUMENTS = {
     "pvalues_of": [{"position": 0}],
     "rank_genes_groups": [{"groupby": "g"}],
     "require_data": [{"what": "this"}],
+    "require_likelihood": [{"what": "this"}],
     "residuals": [{"seed": 1}, {"kind": "pearson"}],
     "sample": [{"seed": 1}],
     "score_test": [{"extra": "~ depth"}],

@@ -202,7 +202,7 @@ def test_nothing_public_is_forgotten():
     others = {"gene", "explain", "without_data", "require_data", "arrays", "design", "counts"}
     others |= {"weights", "cov", "remains", "covariances", "root", "coef_codes", "covariance_of"}
     others |= {"edited", "std_err_of", "pvalues_of", "limit_tests", "save", "to_anndata"}
-    others |= {"degrees"}
+    others |= {"degrees", "dispersion_method", "require_likelihood"}
     there = {name for name in dir(nbglm.NegBinResults) if not name.startswith("_")}
     assert there <= tried | others, there - tried - others
 
