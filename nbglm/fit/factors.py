@@ -124,4 +124,8 @@ class Covariances:
             told[gene] = (length > least) & (length < np.inf)
         for collapse in self.collapsed:
             told[np.ix_(collapse.genes, collapse.touches(matrix))] = False
+        if self.moments is not None:
+            # What all but one cluster, or one cell, say nothing of is adjusted by a factor without
+            # end: it leaves a variance that is rounding, and degrees of freedom that are not.
+            told &= self.moments.degrees(matrix) > 0.0
         return told
