@@ -58,17 +58,14 @@ __all__ = ["pseudobulk"]
 )
 @data_options
 @memory_option
-@output_option("Write the sums to this .h5ad or .zarr.")
-def pseudobulk(data: Path, output: Path | None, overwrite: bool, **options: Any) -> None:
+@output_option("Write the sums to this .h5ad or .zarr.", required=True)
+def pseudobulk(data: Path, output: Path, overwrite: bool, **options: Any) -> None:
     """Sum counts over donors, or over any groups of cells.
 
     DATA is an AnnData (.h5ad or .zarr) or a text table of counts beside --obs. Columns of obs that
     are the same for all cells of a group are kept; those that vary are named, unless --agg says
     what becomes of them.
     """
-    if output is None:
-        msg = "where to? -o names the .h5ad or .zarr of the sums"
-        raise click.UsageError(msg)
     inputs = (data, options["obs"]) if options["obs"] else (data,)
     place = Output(output, (".h5ad", ".zarr"), overwrite, inputs)
     given = Given(

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nbglm.dispersions.means import MeanFit
+from nbglm.dispersions.means import MeanFit, times
 from nbglm.dispersions.profile import Profile
 
 __all__ = ["Summit", "climb_profile", "looks_of"]
@@ -195,7 +195,7 @@ def _ascend(profile: Profile, start: FloatArray, is_limit: IsLimit) -> Summit:
         zeta = some.log_sizes(c[here])
         empty[here] = np.where(np.isfinite(zeta), zeta, -np.inf).max(axis=1) < _LEAST
         poisson[here] = far
-        moves = np.abs((profile.z @ step[:, :, None])[:, :, 0])
+        moves = np.abs(times(profile.z, step))
         moves[zeta > _level(now)] = 0.0  # of those that are as good as the Poisson's
         moved = moves.max(axis=1, initial=0.0)
         # On the way to the Poisson a step gains less and less, and is as long as ever.

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from nbglm.kernels.likelihood import row_terms
 
-__all__ = ["GivenSizes", "MeanFit", "fit_means", "products"]
+__all__ = ["GivenSizes", "MeanFit", "fit_means", "products", "times"]
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -48,8 +48,19 @@ def products(basis: FloatArray, weights: FloatArray, other: FloatArray) -> Float
     return np.asarray((basis.T * weights[:, None, :]) @ other)
 
 
-def _times(design: FloatArray, coefficients: FloatArray) -> FloatArray:
-    """``design @ coefficients`` for each gene, shape (genes, rows)."""
+def times(design: FloatArray, coefficients: FloatArray) -> FloatArray:
+    """``design @ coefficients`` for each gene.
+
+    Parameters
+    ----------
+    design : ndarray, shape (rows, k)
+        The same for all genes.
+    coefficients : ndarray, shape (genes, k)
+
+    Returns
+    -------
+    ndarray, shape (genes, rows)
+    """
     return np.asarray((design @ coefficients[:, :, None])[:, :, 0])
 
 
@@ -80,7 +91,7 @@ class GivenSizes:
 
     def log_means(self, b: FloatArray) -> FloatArray:
         """Log means, shape (genes, rows)."""
-        return self.offset + _times(self.basis, b)
+        return self.offset + times(self.basis, b)
 
 
 @dataclass(frozen=True)
@@ -156,7 +167,7 @@ def fit_means(problem: GivenSizes, zeta: FloatArray, start: FloatArray) -> MeanF
         done = decrement <= _ARRIVED * (1.0 + np.abs(value[here]))
         going[here[done]] = False
         here, step = here[~done], step[~done]
-        moved = np.abs(_times(problem.basis, step)).max(axis=1, initial=0.0)
+        moved = np.abs(times(problem.basis, step)).max(axis=1, initial=0.0)
         step *= np.minimum(1.0, _LARGEST_STEP / np.maximum(moved, 1e-300))[:, None]
         for _ in range(_HALVINGS):
             if not here.size:

@@ -33,7 +33,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from nbglm.dispersions.means import GivenSizes, MeanFit, fit_means, products
+from nbglm.dispersions.means import GivenSizes, MeanFit, fit_means, products, times
 from nbglm.kernels.expected import expected_mean_information
 
 __all__ = ["Adjusted", "Prior", "Profile"]
@@ -115,7 +115,7 @@ class Profile:
 
     def log_sizes(self, c: FloatArray) -> FloatArray:
         """Log sizes, shape (genes, rows)."""
-        zeta = (self.z @ c[:, :, None])[:, :, 0]
+        zeta = times(self.z, c)
         return np.where(self.poisson, np.inf, zeta)
 
     def at(self, c: FloatArray, start: FloatArray) -> Adjusted:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from nbglm.counts.table import Counts
 from nbglm.dispersions.ascent import Summit, climb_profile, looks_of
 from nbglm.dispersions.cohorts import Cohort, Designs, cohorts
-from nbglm.dispersions.means import GivenSizes, products
+from nbglm.dispersions.means import GivenSizes, products, times
 from nbglm.dispersions.profile import Prior, Profile
 from nbglm.fit.genes import FitArrays
 from nbglm.fit.movement import movement
@@ -205,7 +205,7 @@ class _Task:
         reach = np.maximum(fit.reach[cohort.genes, 1:], 1e-300)
         gamma = fit.finite[cohort.genes, p:] + _LARGE / reach * fit.direction[cohort.genes, p:]
         sized = designs.z[rows & ~cohort.poisson]
-        start = _mapped(self.of_size.q.T, _mapped(sized, gamma))
+        start = times(self.of_size.q.T, times(sized, gamma))
         if self.prior is not None:
             start = self.prior.mean.copy()
 
@@ -237,13 +237,13 @@ class _Writer:
         p = cohort.designs.x.shape[1]
         finite = np.hstack(
             [
-                _mapped(task.of_mean.transform, summit.fit.b[chosen]),
-                _mapped(task.of_size.transform, summit.c[chosen]),
+                times(task.of_mean.transform, summit.fit.b[chosen]),
+                times(task.of_size.transform, summit.c[chosen]),
             ]
         )
         root = self._roots(task, summit, chosen)
         if self.projection.size:
-            finite = _mapped(self.projection, finite)
+            finite = times(self.projection, finite)
             root = self.projection @ root
         direction = new.direction[genes]
         status = new.coef_status[genes]
@@ -256,7 +256,7 @@ class _Writer:
                 direction[g, p:] = 0.0 if limit is None else limit
                 status[g, p:] = self._size_status(cohort, direction[g, p:])
         new.finite[genes], new.direction[genes], new.root[genes] = finite, direction, root
-        moved = np.abs(_mapped(cohort.designs.z[cohort.active], direction[:, p:]))
+        moved = np.abs(times(cohort.designs.z[cohort.active], direction[:, p:]))
         new.reach[genes, 1] = moved.max(axis=1, initial=0.0)
         weight = cohort.designs.weight[cohort.active]
         new.llf[genes] = np.sum(weight * summit.fit.terms[chosen][:, :, 0], axis=1)
@@ -279,14 +279,11 @@ class _Writer:
         """Why a dispersion coefficient is infinite or missing, or that it is neither."""
         z, q = cohort.designs.z, direction.size
         words = np.full(q, _COEF["ok"], dtype=np.int8)
-        undetermined = null_space(z[cohort.active & ~cohort.poisson]).any(axis=1)
         aliased = self.aliased[-q:]
-        # Aliased columns are directions of their own, which take others with them.
-        if aliased.any():
-            kept = np.flatnonzero(~aliased)
-            some = null_space(z[cohort.active & ~cohort.poisson][:, kept]).any(axis=1)
-            undetermined = np.zeros(q, dtype=bool)
-            undetermined[kept] = some
+        # Aliased columns are directions of their own, which would take others with them.
+        kept = np.flatnonzero(~aliased)
+        sized = z[cohort.active & ~cohort.poisson]
+        undetermined = kept[null_space(sized[:, kept]).any(axis=1)]
         words[undetermined] = _COEF["not_identified"]
         words[direction != 0.0] = _COEF["poisson_limit"]
         words[aliased] = _COEF["aliased"]
@@ -320,8 +317,3 @@ class _Writer:
         """Say that genes did not arrive."""
         self.new.status[genes] = _GENE["not_converged"]
         self.new.coef_status[genes] = _COEF["not_converged"]
-
-
-def _mapped(transform: FloatArray, coefficients: FloatArray) -> FloatArray:
-    """``transform @ coefficients`` for each gene."""
-    return np.asarray((transform @ coefficients[:, :, None])[:, :, 0])
