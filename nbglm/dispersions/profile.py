@@ -16,8 +16,6 @@ The first sum is all that the likelihood contributes, since ``b(c)`` is a maximu
 derivative of the determinant; its last term is there because the mean follows the size. The
 curvature of ``A`` comes from differences of this gradient.
 
-A normal prior of ``c`` adds ``-1/2 (c - m)' P (c - m)``.
-
 References
 ----------
 Cox, D. R. and Reid, N. (1987). Parameter orthogonality and approximate conditional inference.
@@ -36,7 +34,7 @@ from numpy.typing import NDArray
 from nbglm.dispersions.means import GivenSizes, MeanFit, fit_means, products, times
 from nbglm.kernels.expected import expected_mean_information
 
-__all__ = ["Adjusted", "Prior", "Profile"]
+__all__ = ["Adjusted", "Profile"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -46,33 +44,13 @@ _DIFFERENCE = 1e-4  # in a log size, for second derivatives
 
 
 @dataclass(frozen=True)
-class Prior:
-    """A normal prior of the dispersion coefficients of each gene.
-
-    Attributes
-    ----------
-    mean : ndarray, shape (genes, k)
-        Its mean.
-    precision : ndarray, shape (genes, k, k)
-        The inverse of its covariance.
-    """
-
-    mean: FloatArray
-    precision: FloatArray
-
-    def of_genes(self, chosen: IntArray | BoolArray) -> Prior:
-        """The same of some genes."""
-        return Prior(self.mean[chosen], self.precision[chosen])
-
-
-@dataclass(frozen=True)
 class Adjusted:
     """The adjusted profile likelihood at some dispersion coefficients.
 
     Attributes
     ----------
     value : ndarray, shape (genes,)
-        ``A(c)``, with the prior.
+        ``A(c)``.
     gradient : ndarray, shape (genes, k)
         By ``c``.
     fit : MeanFit
@@ -98,20 +76,16 @@ class Profile:
         Rows whose size is infinite.
     adjust : bool
         Whether the determinant is taken off; the plain profile likelihood otherwise.
-    prior : Prior or None
-        Of the dispersion coefficients.
     """
 
     given: GivenSizes
     z: FloatArray
     poisson: BoolArray
     adjust: bool = True
-    prior: Prior | None = None
 
     def of_genes(self, chosen: IntArray | BoolArray) -> Profile:
         """The same of some genes."""
-        prior = None if self.prior is None else self.prior.of_genes(chosen)
-        return replace(self, given=self.given.of_genes(chosen), prior=prior)
+        return replace(self, given=self.given.of_genes(chosen))
 
     def log_sizes(self, c: FloatArray) -> FloatArray:
         """Log sizes, shape (genes, rows)."""
@@ -151,11 +125,6 @@ class Profile:
             gradient = gradient - 0.5 * _along(leverage * size_share, self.z)
             moved = (leverage * (1.0 - size_share))[:, None, :] @ follows
             gradient = gradient - 0.5 * moved[:, 0, :]
-        if self.prior is not None:
-            away = c - self.prior.mean
-            pull = (self.prior.precision @ away[:, :, None])[:, :, 0]
-            value = value - 0.5 * np.sum(away * pull, axis=1)
-            gradient = gradient - pull
         return Adjusted(value, gradient, fit)
 
     def _follow(self, fit: MeanFit) -> FloatArray:

@@ -1,4 +1,4 @@
-"""Fits of all genes with dispersions that are adjusted, drawn to a prior, or given.
+"""Fits of all genes with adjusted dispersions.
 
 The mean is always the best for these dispersions. Which cells have a mean of zero in the limit does
 not depend on dispersions, so that this is taken from the fit by maximum likelihood; which sizes are
@@ -8,7 +8,7 @@ infinite does, and is found anew.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +17,13 @@ from nbglm.counts.table import Counts
 from nbglm.dispersions.ascent import Summit, climb_profile, looks_of
 from nbglm.dispersions.cohorts import Cohort, Designs, cohorts
 from nbglm.dispersions.means import GivenSizes, products, times
-from nbglm.dispersions.profile import Prior, Profile
+from nbglm.dispersions.profile import Profile
 from nbglm.fit.genes import FitArrays
 from nbglm.fit.movement import movement
-from nbglm.problem.basis import Basis, null_space
+from nbglm.problem.basis import null_space
 from nbglm.status import COEF_STATUS, GENE_STATUS
 
-__all__ = ["GammaPrior", "refit"]
+__all__ = ["refit"]
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -35,32 +35,6 @@ _ENTRIES = 1 << 21  # counts of a chunk of genes, each of which has about a hund
 _LARGE = 12.0  # a log size that is nearly the Poisson's
 _TIE = 1e-8  # by which another maximum must be higher
 _ROUNDS = 20  # of more and more rows at the Poisson limit
-
-
-@dataclass(frozen=True)
-class GammaPrior:
-    """A normal prior of the dispersion coefficients, in the user's columns.
-
-    Attributes
-    ----------
-    mean : ndarray, shape (genes, q)
-        Its mean for each gene.
-    covariance : ndarray, shape (q, q)
-        The same for all genes; 0 for aliased columns.
-    """
-
-    mean: FloatArray
-    covariance: FloatArray
-
-    def in_basis(self, genes: IntArray, rows: FloatArray, basis: Basis) -> Prior:
-        """The prior of what the rows that take part know of the coefficients."""
-        # c = basis.q.T @ rows @ gamma, since the columns of the basis are orthonormal.
-        change = basis.q.T @ rows
-        covariance = change @ self.covariance @ change.T
-        k = covariance.shape[0]
-        precision = np.linalg.inv(covariance) if k else covariance
-        mean = (change @ self.mean[genes][:, :, None])[:, :, 0]
-        return Prior(mean, np.broadcast_to(precision, (genes.size, k, k)))
 
 
 def _dense(counts: Counts, genes: IntArray, cells: IntArray) -> FloatArray:
@@ -96,9 +70,8 @@ def refit(
     aliased: BoolArray,
     projection: FloatArray,
     adjust: bool = True,
-    prior: GammaPrior | None = None,
 ) -> FitArrays:
-    """Fit every gene anew by the adjusted profile likelihood, with a prior or without.
+    """Fit every gene anew by the adjusted profile likelihood.
 
     Parameters
     ----------
@@ -118,8 +91,6 @@ def refit(
         Onto the row spaces of the designs if minimum-norm coefficients are wanted; else empty.
     adjust : bool
         Whether to adjust for the fitted mean.
-    prior : GammaPrior, optional
-        Of the dispersion coefficients.
 
     Returns
     -------
@@ -133,23 +104,22 @@ def refit(
     new = FitArrays(**{name: getattr(fit, name).copy() for name in fit.__dataclass_fields__})
     pending, active = _refitted(fit, designs)
     writer = _Writer(new, aliased, projection)
-    if prior is None:
-        # The limit of the likelihood may be the best of all, and ascents may miss it.
-        infinite = pending[fit.direction[pending, x.shape[1] :].any(axis=1)]
-        poisson = _poisson_rows(fit, designs, infinite) & active
-        for cohort in _cohorts(designs, infinite, active, poisson):
-            task = _Task(cohort, adjust, prior)
-            summit = task.climb(_dense(counts, cohort.genes, cells)[:, cohort.active], fit)
-            settled: BoolArray = summit.arrived.copy()
-            settled[summit.poisson.any(axis=1)] = False
-            writer.write(task, summit, settled)
+    # The limit of the likelihood may be the best of all, and ascents may miss it.
+    infinite = pending[fit.direction[pending, x.shape[1] :].any(axis=1)]
+    poisson = _poisson_rows(fit, designs, infinite) & active
+    for cohort in _cohorts(designs, infinite, active, poisson):
+        task = _Task(cohort, adjust)
+        summit = task.climb(_dense(counts, cohort.genes, cells)[:, cohort.active], fit)
+        settled: BoolArray = summit.arrived.copy()
+        settled[summit.poisson.any(axis=1)] = False
+        writer.write(task, summit, settled)
     poisson = np.zeros_like(active)
     for _ in range(_ROUNDS):
         if not pending.size:
             break
         again = []
         for cohort in _cohorts(designs, pending, active, poisson):
-            task = _Task(cohort, adjust, prior)
+            task = _Task(cohort, adjust)
             y = _dense(counts, cohort.genes, cells)[:, cohort.active]
             summit = task.climb(y, fit)
             rising: BoolArray = np.asarray(summit.poisson.any(axis=1), dtype=bool)
@@ -186,32 +156,24 @@ def _cohorts(
 class _Task:
     """One cohort, its coordinates, and what is maximised."""
 
-    def __init__(self, cohort: Cohort, adjust: bool, prior: GammaPrior | None) -> None:
+    def __init__(self, cohort: Cohort, adjust: bool) -> None:
         self.cohort, self.adjust = cohort, adjust
         self.of_mean, self.of_size = cohort.mean_basis, cohort.size_basis
-        sized = cohort.active & ~cohort.poisson
-        self.prior = None
-        if prior is not None:
-            self.prior = prior.in_basis(cohort.genes, cohort.designs.z[sized], self.of_size)
 
     def climb(self, y: FloatArray, fit: FitArrays) -> Summit:
         cohort, rows = self.cohort, self.cohort.active
         designs = cohort.designs
         given = GivenSizes(y, designs.offset[rows], designs.weight[rows], self.of_mean.q)
         self.z = cohort.size_rows(self.of_size)
-        profile = Profile(given, self.z, cohort.poisson[rows], self.adjust, self.prior)
+        profile = Profile(given, self.z, cohort.poisson[rows], self.adjust)
         p = designs.x.shape[1]
         # Where sizes are infinite by maximum likelihood, large ones are worth a look.
         reach = np.maximum(fit.reach[cohort.genes, 1:], 1e-300)
         gamma = fit.finite[cohort.genes, p:] + _LARGE / reach * fit.direction[cohort.genes, p:]
         sized = designs.z[rows & ~cohort.poisson]
         start = times(self.of_size.q.T, times(sized, gamma))
-        if self.prior is not None:
-            start = self.prior.mean.copy()
 
         def is_limit(pattern: BoolArray) -> bool:
-            if self.prior is not None:  # which no infinite coefficient has a density of
-                return False
             return cohort.with_poisson(pattern).limit_direction() is not None
 
         looks = looks_of(self.of_size.q, cohort.constant(self.of_size))
